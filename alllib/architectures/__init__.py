@@ -1,0 +1,58 @@
+"""Networks by name. A network's module is imported, and Keras with it, when it is built."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ..errors import RecipeError, suggest
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..recipes import Recipe
+
+__all__ = ["ARCHITECTURES", "build_network"]
+
+# Name in recipes: module of this package. Each has `build(input_size, classes, **settings)`.
+ARCHITECTURES = {"proposed": "proposed"}
+
+
+def build_network(recipe: Recipe, *, classes: int, input_size: int | None = None) -> keras.Model:
+    """Network of a recipe with fresh weights, not compiled.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Recipe that names the architecture and its settings.
+    classes : int
+        Number of outputs.
+    input_size : int, optional
+        Side of the input in pixels; the recipe's when not given.
+
+    Returns
+    -------
+    keras.Model
+        Input (n, input_size, input_size, 3) float, output (n, classes) probabilities.
+
+    Raises
+    ------
+    RecipeError
+        When the architecture is unknown or the input below its minimum.
+    """
+    wanted = recipe.architecture
+    size = input_size or recipe.images.input
+    if wanted.name not in ARCHITECTURES:
+        raise RecipeError(
+            f"There is no architecture {wanted.name!r}.",
+            where=recipe.name,
+            remedy=suggest(wanted.name, ARCHITECTURES),
+        )
+    if size < wanted.minimum_input:
+        raise RecipeError(
+            f"{recipe.name} needs an input of at least {wanted.minimum_input} pixels, not {size}.",
+            where="input_size",
+            remedy=f"Choose {wanted.minimum_input} or more.",
+        )
+    module = import_module(f"{__name__}.{ARCHITECTURES[wanted.name]}")
+    return module.build(size, classes, **wanted.settings)

@@ -1,0 +1,307 @@
+"""The report's augmentation: a plan of (image, symmetry) pairs, drawn by Augmentor.
+
+Augmentor's two rotations and two flips can only give the eight symmetries of the square.
+So twenty thousand pictures need not be written: a plan that says which image appears in
+which of its eight forms is the same data set, and fits any store. The draws come from
+Augmentor itself, run on a probe of 2 by 2 pixels in one thread on a sorted list, which
+makes them repeatable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from .datasets import read_image
+from .errors import AugmentationError, DiskError
+from .files import whole_folder
+from .parallel import map_images
+
+__all__ = [
+    "OPERATIONS",
+    "SYMMETRIES",
+    "apply_symmetries",
+    "apply_symmetry",
+    "firing_probability",
+    "measure_firing",
+    "plan_augmentation",
+    "write_augmented",
+]
+
+SYMMETRIES = (
+    "identity", "rotate 90", "rotate 180", "rotate 270",
+    "mirror", "mirror, rotate 90", "mirror, rotate 180", "mirror, rotate 270",
+)  # fmt: skip
+OPERATIONS = ("rotate90", "rotate270", "flip_left_right", "flip_top_bottom")
+
+
+def apply_symmetry(image: np.ndarray, symmetry: int) -> np.ndarray:
+    """Mirror left to right if `symmetry` is 4 or more, then turn counter-clockwise.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        Shape (..., side, side, channels): one square image or a batch.
+    symmetry : int
+        0 to 7, a place in `SYMMETRIES`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape and dtype; a view.
+    """
+    mirrored = image[..., ::-1, :] if symmetry >= 4 else image
+    return np.rot90(mirrored, k=symmetry % 4, axes=(-3, -2))
+
+
+def apply_symmetries(images: np.ndarray, symmetries: np.ndarray) -> np.ndarray:
+    """Apply to each image of a batch its own symmetry.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        Shape (n, side, side, channels).
+    symmetries : numpy.ndarray
+        Shape (n,), integers 0 to 7.
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape and dtype, a copy.
+    """
+    turned = np.empty_like(images)
+    for symmetry in np.unique(symmetries):
+        rows = symmetries == symmetry
+        turned[rows] = apply_symmetry(images[rows], int(symmetry))
+    return turned
+
+
+def plan_augmentation(
+    cells: pd.DataFrame, *, samples: int = 20_000, probability: float = 0.5, seed: int = 7
+) -> pd.DataFrame:
+    """Draw the report's augmented training set without writing a picture.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Rows to augment; with a column `part` they must all be `train`, because a copy of
+        a validation image in the training set would be the image itself.
+    samples : int
+        Number of pictures, drawn with replacement.
+    probability : float
+        Nominal probability of each of the four operations, above 0 and at most 1.
+    seed : int
+        Seed of Augmentor.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `image` (str) and `symmetry` (uint8, see `SYMMETRIES`), one row per picture.
+
+    Raises
+    ------
+    AugmentationError
+        When there is nothing to augment, a parameter is out of range, or an image is not
+        of the training part.
+
+    Notes
+    -----
+    Source: figure 11 of the report (`mir2019report`).
+    """
+    _check_plan(cells, samples, probability)
+    pipeline = _report_pipeline(sorted(cells.image), probability)
+    forms = {_key(apply_symmetry(_probe(), number)): number for number in range(8)}
+    with _seeded(seed):
+        # The order of draws is that of Augmentor's own `sample`: first all images, then
+        # the operations picture by picture.
+        pictures = [random.choice(pipeline.augmentor_images) for _ in range(samples)]
+        results = [np.asarray(pipeline._execute(p, save_to_disk=False)) for p in pictures]
+    plan = pd.DataFrame(
+        {
+            "image": [picture.class_label for picture in pictures],
+            "symmetry": [forms[_key(result)] for result in results],
+        }
+    )
+    return plan.astype({"image": "string", "symmetry": "uint8"})
+
+
+def _check_plan(cells: pd.DataFrame, samples: int, probability: float) -> None:
+    if "part" in cells and not (cells.part == "train").all():
+        raise AugmentationError(
+            "Images outside the training part would be augmented.",
+            where=cells.image[cells.part != "train"].iloc[0],
+            remedy="Pass `split.part('train')` only.",
+        )
+    if samples < 1 or cells.empty:
+        raise AugmentationError(
+            f"{samples} pictures cannot be drawn from {len(cells)} images.",
+            remedy="Ask for at least one picture of at least one image.",
+        )
+    if not 0 < probability <= 1:
+        raise AugmentationError(
+            f"{probability} is no probability that Augmentor accepts.",
+            remedy="Choose a number above 0 and at most 1.",
+        )
+
+
+def _probe() -> np.ndarray:
+    """2x2 picture whose four pixels differ, so that each symmetry shows."""
+    return np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+
+
+def _key(image: np.ndarray) -> bytes:
+    return np.ascontiguousarray(image).tobytes()
+
+
+def _report_pipeline(names: list[str], probability: float):
+    """Augmentor's pipeline as the report set it up, over probes named as the images."""
+    from Augmentor import Pipeline
+    from Augmentor.ImageUtilities import AugmentorImage
+
+    pipeline = Pipeline()
+    probe = Image.fromarray(_probe())
+    pipeline.augmentor_images = [
+        AugmentorImage(None, None, pil_images=probe, class_label=name) for name in names
+    ]
+    for operation in OPERATIONS:
+        getattr(pipeline, operation)(probability=probability)
+    return pipeline
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed Python's global generator, which Augmentor draws from, and give it back."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def firing_probability(probability: float) -> float:
+    """Probability with which Augmentor really applies an operation.
+
+    It compares a uniform number *rounded to one decimal* with the nominal probability, so
+    that each tenth from 0.1 to 0.9 stands for an interval of width 0.1, while 0 and 1
+    stand for half of one.
+
+    Parameters
+    ----------
+    probability : float
+        Nominal probability, between 0 and 1.
+
+    Returns
+    -------
+    float
+    """
+    tenths = int(np.floor(probability * 10 + 1e-9))
+    return 1.0 if tenths >= 10 else tenths / 10 + 0.05
+
+
+def measure_firing(probability: float, *, draws: int = 20_000, seed: int = 7) -> float:
+    """Share of draws in which Augmentor applied an operation of nominal `probability`.
+
+    Parameters
+    ----------
+    probability : float
+        Nominal probability, above 0 and at most 1.
+    draws : int
+        Number of draws.
+    seed : int
+        Seed of Augmentor.
+
+    Returns
+    -------
+    float
+    """
+    from Augmentor import Pipeline
+    from Augmentor.ImageUtilities import AugmentorImage
+
+    pipeline = Pipeline()
+    pipeline.flip_left_right(probability=probability)
+    picture = AugmentorImage(None, None, pil_images=Image.fromarray(_probe()), class_label="")
+    untouched = _key(_probe())
+    with _seeded(seed):
+        fired = [
+            _key(np.asarray(pipeline._execute(picture, save_to_disk=False))) != untouched
+            for _ in range(draws)
+        ]
+    return float(np.mean(fired))
+
+
+def write_augmented(cells: pd.DataFrame, plan: pd.DataFrame, folder: str | Path) -> Path:
+    """Write the pictures of a plan as BMP files, as the report's notebook did.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table that holds every image of the plan.
+    plan : pandas.DataFrame
+        As `plan_augmentation` gives.
+    folder : path-like
+        New folder; class folders `all`, `hem`, ... are made in it. Names are
+        `<number>_<image>_s<symmetry>.bmp`, so that the same plan writes the same files.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    AugmentationError
+        When the folder exists, or an image of the plan is not in the table.
+    DiskError
+        When the disk is too small (checked first) or cannot be written.
+    """
+    folder = Path(folder)
+    rows = cells.set_index("image")
+    unknown = set(plan.image) - set(rows.index)
+    if unknown or folder.exists():
+        raise AugmentationError(
+            "The plan names an image that the cell table lacks."
+            if unknown
+            else "The folder for the augmented pictures exists already.",
+            where=sorted(unknown)[0] if unknown else folder,
+            remedy="Draw the plan from this table."
+            if unknown
+            else "Remove it or choose another one; nothing is overwritten.",
+        )
+    chosen = rows.loc[plan.image]
+    _require_space(folder, int((chosen.width * chosen.height * 3 + 54).sum()))
+    items = list(
+        zip(range(len(plan)), chosen.index, chosen.path, chosen.label, plan.symmetry, strict=True)
+    )
+    with whole_folder(folder) as partial_folder:
+        for label in chosen.label.unique():
+            (partial_folder / label.lower()).mkdir()
+        for _ in map_images(partial(_write_one, partial_folder), items, title="augmenting"):
+            pass
+    return folder
+
+
+def _write_one(folder: Path, item: tuple) -> None:
+    number, name, path, label, symmetry = item
+    picture = apply_symmetry(read_image(path), int(symmetry))
+    target = folder / label.lower() / f"{number:06d}_{name}_s{symmetry}.bmp"
+    Image.fromarray(np.ascontiguousarray(picture)).save(target)
+
+
+def _require_space(folder: Path, needed: int) -> None:
+    place = next(parent for parent in folder.absolute().parents if parent.exists())
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise DiskError(
+            f"The pictures need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free.",
+            where=folder,
+            remedy="Free some space, write fewer pictures, or train from the plan, which "
+            "needs none.",
+        )

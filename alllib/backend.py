@@ -1,0 +1,104 @@
+"""What must be known of the machine and of Keras's backend; the only place that asks it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+
+from .errors import DependencyError
+
+__all__ = ["describe_device", "load_keras", "package_versions", "peak_memory", "thread_count"]
+
+PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pandas",
+            "pillow", "scikit-learn", "Augmentor")  # fmt: skip
+
+
+def load_keras() -> ModuleType:
+    """Import Keras with the backend that `KERAS_BACKEND` names, TensorFlow otherwise.
+
+    Raises
+    ------
+    DependencyError
+        When Keras or its backend is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hints about CPU instructions
+    try:
+        return import_module("keras")
+    except ImportError as error:
+        backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+        raise DependencyError(
+            f"Keras cannot be loaded with backend {backend!r}: {error}.",
+            remedy="Install it with `pip install 'alllib[training]'`, or set KERAS_BACKEND to "
+            "jax or torch where one of these is installed.",
+        ) from error
+
+
+def describe_device() -> dict[str, str | int]:
+    """Backend and device that a network is trained on.
+
+    Returns
+    -------
+    dict
+        `backend`, `device` (name of the GPU, else of the processor), `kind` ("gpu" or
+        "cpu"), `threads`, `system`.
+    """
+    keras = load_keras()
+    gpu = _gpu_name(keras.backend.backend())
+    return {
+        "backend": keras.backend.backend(),
+        "kind": "gpu" if gpu else "cpu",
+        "device": gpu or _processor_name(),
+        "threads": thread_count(),
+        "system": platform.system(),
+    }
+
+
+def _gpu_name(backend: str) -> str | None:
+    library = sys.modules.get({"torch": "torch", "jax": "jax"}.get(backend, "tensorflow"))
+    if library is None:
+        return None
+    if backend == "torch":
+        return library.cuda.get_device_name(0) if library.cuda.is_available() else None
+    if backend == "jax":
+        device = library.devices()[0]
+        return device.device_kind if device.platform == "gpu" else None
+    devices = library.config.list_physical_devices("GPU")
+    if not devices:
+        return None
+    return library.config.experimental.get_device_details(devices[0]).get("device_name", "GPU")
+
+
+def _processor_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def thread_count() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,170 @@
+"""Command line: `alllib data|run|notebooks|train|results`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import __version__
+from .errors import AlllibError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words of the command line; those of the process when not given.
+
+    Returns
+    -------
+    int
+        0 when it succeeded, 1 on an error of the kind `AlllibError`, 130 when interrupted.
+    """
+    given = _parser().parse_args(arguments)
+    try:
+        return given.command(given) or 0
+    except AlllibError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="alllib", description=__doc__.split("\n")[0])
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_data(commands.add_parser("data", help="make, fetch or check a data set"))
+    _add_run(commands.add_parser("run", help="run one notebook"))
+    twins = commands.add_parser("notebooks", help="write the .ipynb twin of each notebook")
+    twins.add_argument("folder", nargs="?", default="notebooks", type=Path)
+    twins.set_defaults(command=_write_twins)
+    _add_train(commands.add_parser("train", help="train a recipe's network"))
+    results = commands.add_parser("results", help="list finished runs with their metrics")
+    results.add_argument("folder", nargs="?", help="folder of run records (default: runs)")
+    results.add_argument("--json", action="store_true", help="print JSON")
+    results.set_defaults(command=_show_results)
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    check = verbs.add_parser("check", help="compare a C-NMC 2019 download with the official list")
+    check.add_argument("root", type=Path)
+    check.add_argument("--json", action="store_true", help="print JSON")
+    check.set_defaults(command=_check_data)
+    fetch = verbs.add_parser("fetch", help="download a data set from Kaggle")
+    fetch.add_argument("name")
+    fetch.set_defaults(command=_fetch_data)
+    make = verbs.add_parser("make", help="write a synthetic data set")
+    make.add_argument("root", nargs="?", type=Path, help="folder (default: below _build/data)")
+    make.add_argument("--images", type=int, default=1000)
+    make.add_argument("--seed", type=int, default=2019)
+    make.set_defaults(command=_make_data)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("notebook", help="topic, like `splitting`, or path of a notebook")
+    parser.add_argument("--preset", default="sample")
+    parser.add_argument("-p", dest="overrides", metavar="KEY=VALUE", action="append", default=[])
+    parser.add_argument("--output", type=Path, help="where the executed notebook goes")
+    parser.set_defaults(command=_run_notebook)
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe")
+    parser.add_argument("--protocol", default="honest", help="published, honest, or a name")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--run", metavar="ID", help="name of the run record")
+    parser.add_argument("--data", default="", help="folder of a data set (default: synthetic)")
+    parser.add_argument("--images", type=int, default=1000, help="number of synthetic cells")
+    parser.add_argument("--input-size", type=int, help="pixels (default: the recipe's)")
+    parser.add_argument("--epochs", type=int, help="default: the recipe's")
+    parser.add_argument("--samples", type=int, help="augmented pictures (default: the recipe's)")
+    parser.set_defaults(command=_train)
+
+
+def _check_data(given: argparse.Namespace) -> int:
+    from .downloads import check_download
+
+    report = check_download(given.root, progress=sys.stderr.isatty())
+    if given.json:
+        print(json.dumps(report.as_dict(), indent=2))
+    else:
+        print(report.as_text())
+    return 0 if report.complete else 1
+
+
+def _fetch_data(given: argparse.Namespace) -> None:
+    from .downloads import fetch_dataset
+
+    print(fetch_dataset(given.name))
+
+
+def _make_data(given: argparse.Namespace) -> None:
+    from .datasets import prepare_data
+    from .synthetic import SyntheticDesign, make_dataset
+
+    if given.root is None:
+        print(prepare_data(images=given.images, seed=given.seed))
+    else:
+        print(make_dataset(given.root, SyntheticDesign(images=given.images, seed=given.seed)))
+
+
+def _run_notebook(given: argparse.Namespace) -> None:
+    from .notebooks import parse_override, read_parameters, run_notebook, source_of
+
+    declared = read_parameters(source_of(given.notebook))
+    overrides = dict(parse_override(text, declared) for text in given.overrides)
+    print(
+        run_notebook(given.notebook, preset=given.preset, overrides=overrides, output=given.output)
+    )
+
+
+def _write_twins(given: argparse.Namespace) -> None:
+    from .notebooks import write_twins
+
+    for path in write_twins(given.folder):
+        print(path)
+
+
+def _train(given: argparse.Namespace) -> None:
+    from .datasets import load_cells, prepare_data
+    from .recipes import load_recipe, resolve_protocol
+    from .splits import make_split
+    from .tables import interval
+    from .training import RunSettings, train_recipe
+
+    recipe = load_recipe(given.recipe)
+    cells = load_cells(prepare_data(given.data, images=given.images))
+    split = make_split(cells, resolve_protocol(recipe, given.protocol))
+    settings = RunSettings(given.input_size, given.epochs, given.samples, given.seed)
+    record = train_recipe(recipe, split, settings=settings, run_id=given.run)
+    print(record.path)
+    print("accuracy", interval(record.run["metrics"]["metrics"]["accuracy"]),
+          "on the", record.run["scored"], "part")  # fmt: skip
+
+
+def _show_results(given: argparse.Namespace) -> None:
+    from .records import list_records
+    from .tables import result_rows, result_table
+
+    records = list_records(given.folder)
+    if given.json:
+        print(json.dumps(result_rows(records), indent=2))
+    elif records:
+        print(result_table(records).to_string(index=False))
+    else:
+        print("no finished run; `alllib train mir2019-proposed` makes one")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,274 @@
+"""Downloads of the real data sets, and their comparison with the official list."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from importlib.resources import as_file
+from importlib.resources import files as package_files
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from .datasets import (
+    COLUMNS,
+    FINAL,
+    PRELIMINARY,
+    folders_named,
+    get_dataset,
+    images_in,
+    read_image,
+    subject_groups,
+)
+from .errors import DataError, DependencyError, FetchError, ImageError
+
+__all__ = ["DownloadReport", "check_download", "fetch_dataset", "official_cells", "official_files"]
+
+
+@dataclass(frozen=True)
+class DownloadReport:
+    """How a download compares with the official list of files.
+
+    Each list names files by their official path; `altered` are readable images whose
+    bytes differ from the official ones, `reformatted` stand under another file format,
+    `misplaced` under another fold or class than the official one.
+    """
+
+    root: str
+    expected: int
+    identical: int
+    missing: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
+    reformatted: list[str] = field(default_factory=list)
+    misplaced: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """True when every official file is there, byte for byte, and nothing else."""
+        return self.identical == self.expected and not self.extra
+
+    def as_dict(self) -> dict:
+        """Fields and `complete` as a plain dictionary."""
+        return asdict(self) | {"complete": self.complete}
+
+    def as_text(self) -> str:
+        """Report for a terminal: every file that is not as it should be, by name."""
+        kinds = ("missing", "extra", "unreadable", "altered", "reformatted", "misplaced")
+        lines = [f"{self.identical} of {self.expected} official files are there, byte for byte."]
+        for kind in kinds:
+            names = getattr(self, kind)
+            lines += [f"{kind}: {len(names)}", *(f"  {name}" for name in names)]
+        done = "complete" if self.complete else "not complete: download the files named again"
+        return "\n".join([*lines, f"The data set is {done}."])
+
+
+def official_files() -> pd.DataFrame:
+    """The official C-NMC 2019 files.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per file (15,114): `path` below the root of the download, `phase`
+        (`train`, `test_prelim`, `test_final`), `fold`, `class`, `subject`,
+        `original_name`, `sha256` (hexadecimal), `bytes`. Labels of the final phase were
+        never published.
+    """
+    source = package_files("alllib") / "data" / "cnmc2019_files.parquet"
+    with as_file(source) as path:
+        table = pd.read_parquet(path)
+    table["sha256"] = [digest.hex() for digest in table.sha256]
+    return table
+
+
+def official_cells() -> pd.DataFrame:
+    """Cell table of the official training images, made from the list alone.
+
+    It has every column that a split needs, without any image at hand: `path` is the
+    official path, `width` and `height` are those of the training images (450 pixels).
+
+    Returns
+    -------
+    pandas.DataFrame
+        10,661 rows, columns as `alllib.datasets.load_cells` gives them.
+    """
+    files = official_files().query("phase == 'train'")
+    names = files.original_name.str.removesuffix(".bmp")
+    merged = subject_groups()
+    table = pd.DataFrame(
+        {
+            "image": names,
+            "path": files.path,
+            "label": files["class"].astype("string").str.upper(),
+            "subject": files.subject,
+            "group": [merged.get(name, name) for name in files.subject],
+            "field": names.str.extract(r"UID_(\w+_\d+)_\d+_\w+", expand=False),
+            "fold": files.fold,
+            "width": 450,
+            "height": 450,
+            "sha256": files.sha256,
+        }
+    )
+    text = {name: "string" for name in COLUMNS if name not in ("width", "height")}
+    table = table.astype(text).sort_values(["fold", "label", "image"], kind="stable")
+    table = table.reset_index(drop=True)
+    table.attrs["dataset"] = "cnmc2019"
+    return table
+
+
+def check_download(root: str | Path, *, progress: bool = True) -> DownloadReport:
+    """Compare a C-NMC 2019 folder with the official list, and open every image.
+
+    Parameters
+    ----------
+    root : path-like
+        Folder of the download.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    DownloadReport
+
+    Raises
+    ------
+    DataError
+        When the folder does not exist or holds nothing of the data set.
+    """
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        raise DataError("There is no such folder.", where=root, remedy="Check the spelling.")
+    official = official_files().set_index("path")
+    found = dict(_official_paths(root))
+    if not found:
+        raise DataError(
+            "Nothing of C-NMC 2019 is in this folder.",
+            where=root,
+            remedy="Give the folder that the download was unpacked to.",
+        )
+    found, misplaced = _straighten(found, official)
+    report = {name: [] for name in ("unreadable", "altered", "reformatted")}
+    identical = 0
+    with ThreadPoolExecutor() as pool:
+        states = pool.map(_state, found.items(), [official.sha256] * len(found))
+        bar = tqdm(states, total=len(found), disable=not progress, desc="checking", unit="image")
+        for name, state in zip(found, bar, strict=True):
+            if state == "identical":
+                identical += 1
+            elif state in report:
+                report[state].append(name)
+    known = set(official.index)
+    return DownloadReport(
+        root=str(root),
+        expected=len(official),
+        identical=identical,
+        missing=sorted(known - set(found)),
+        extra=sorted(str(path) for name, path in found.items() if name not in known),
+        misplaced=misplaced,
+        **report,
+    )
+
+
+def _official_paths(root: Path) -> Iterator[tuple[str, Path]]:
+    """Pairs of official path (always `.bmp`) and file, whatever archive it came in."""
+    for fold in folders_named(root, r"fold_\d+"):
+        for folder in sorted(f for f in fold.iterdir() if f.is_dir()):
+            for path in images_in(folder):
+                yield f"training_data/{fold.name}/{folder.name}/{path.stem}.bmp", path
+    for phase, name in (("validation_data", PRELIMINARY), ("testing_data", FINAL)):
+        for folder in folders_named(root, name):
+            for path in images_in(folder):
+                yield f"{phase}/{name}/{path.stem}.bmp", path
+
+
+def _straighten(
+    found: dict[str, Path], official: pd.DataFrame
+) -> tuple[dict[str, Path], list[str]]:
+    """Recognise training images that lie in the folder of another class or fold."""
+    by_name = {name.rsplit("/", 1)[-1]: name for name in official.index if "UID_" in name}
+    straight, misplaced = {}, []
+    for name, path in found.items():
+        right = by_name.get(name.rsplit("/", 1)[-1], name)
+        if right != name and right not in found:
+            misplaced.append(f"{name} (belongs to {right})")
+            name = right
+        straight[name] = path
+    return straight, misplaced
+
+
+def _state(item: tuple[str, Path], digests: pd.Series) -> str:
+    name, path = item
+    try:
+        read_image(path)
+    except ImageError:
+        return "unreadable"
+    if name not in digests.index:
+        return "extra"
+    if hashlib.sha256(path.read_bytes()).hexdigest() == digests[name]:
+        return "identical"
+    return "altered" if path.suffix.lower() == ".bmp" else "reformatted"
+
+
+def fetch_dataset(name: str) -> Path:
+    """Download a data set from Kaggle, once; kagglehub keeps it in its own cache.
+
+    Parameters
+    ----------
+    name : str
+        `cnmc2019` (about 10 GB) or `ball2021`.
+
+    Returns
+    -------
+    pathlib.Path
+        Folder of the download, for `load_cells`.
+
+    Raises
+    ------
+    DependencyError
+        When kagglehub is not installed.
+    FetchError
+        When the data set is not on Kaggle, credentials are missing or the network fails.
+    """
+    entry = get_dataset(name)
+    if entry.kaggle is None:
+        raise FetchError(
+            f"{entry.title!r} is not downloaded but made here.", remedy="Run `alllib data make`."
+        )
+    try:
+        import kagglehub
+    except ImportError as error:
+        raise DependencyError(
+            "The package kagglehub is needed for downloads and not installed.",
+            remedy="Run `pip install kagglehub` and try again.",
+        ) from error
+    try:
+        return Path(kagglehub.dataset_download(entry.kaggle))
+    except Exception as error:  # kagglehub raises many kinds, of its own and of requests
+        raise _fetch_error(entry.kaggle, error) from error
+
+
+def _fetch_error(handle: str, error: Exception) -> FetchError:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (401, 403) or "redential" in f"{type(error).__name__} {error}":
+        return FetchError(
+            "Kaggle wants to know who you are: credentials are missing or refused.",
+            where=f"Kaggle data set {handle}",
+            remedy="On kaggle.com, open Settings, create an API token, save it as "
+            "~/.kaggle/kaggle.json (or set KAGGLE_USERNAME and KAGGLE_KEY), accept the data "
+            "set's terms on its page, and run the same command again.",
+        )
+    return FetchError(
+        f"The download failed ({type(error).__name__}: {_first_line(error)}).",
+        where=f"Kaggle data set {handle}",
+        remedy="Check the network and run the same command again (it goes on where it "
+        "stopped), or download the archive in a browser and give its folder as DATA.",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines: Iterable[str] = str(error).strip().splitlines() or ["no details"]
+    return next(iter(lines))

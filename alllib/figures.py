@@ -1,0 +1,159 @@
+"""Figures with caption and alternative text, in colours that everyone can tell apart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "plot_confusion", "plot_history", "plot_intervals", "plot_montage",
+           "set_style", "show"]  # fmt: skip
+
+# Okabe and Ito's palette (doi 10.1038/nmeth.1618): told apart by colour-blind readers.
+COLOURS = {"ALL": "#D55E00", "HEM": "#0072B2", "train": "#009E73", "validation": "#E69F00",
+           "test": "#CC79A7"}  # fmt: skip
+
+
+def set_style() -> None:
+    """Set seaborn's theme for all figures of a notebook."""
+    sns.set_theme(style="ticks", context="notebook", font_scale=0.9)
+    plt.rcParams.update(
+        {"figure.facecolor": "white", "axes.spines.top": False, "axes.spines.right": False}
+    )
+
+
+def show(figure: Figure, *, caption: str, alt: str) -> None:
+    """Display a figure with its caption and its alternative text, then close it.
+
+    The book turns both into a numbered figure; in a notebook the caption stands below.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    caption : str
+        What the figure is, and what it is of.
+    alt : str
+        What it shows, for a reader who cannot see it; with numbers where it depends on
+        data.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=144, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+    display(
+        {"image/png": buffer.getvalue(), "text/plain": alt},
+        metadata={"image/png": {"alt": alt, "caption": caption}},
+        raw=True,
+    )
+    display(Markdown(f"*{caption}*"), metadata={"alllib": "caption"})
+
+
+def plot_montage(
+    images: Sequence[np.ndarray], titles: Sequence[str], *, columns: int = 6
+) -> Figure:
+    """Images side by side with a title each.
+
+    Parameters
+    ----------
+    images : sequence of numpy.ndarray
+        Shape (height, width, 3), uint8.
+    titles : sequence of str
+    columns : int
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.6 * columns, 1.85 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, title in zip(axes.flat, images, titles, strict=False):
+        axis.imshow(image)
+        axis.set_title(title, fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
+    """Confusion matrix with counts, and the share of each true class.
+
+    Parameters
+    ----------
+    confusion : sequence of sequence of int
+        Rows true, columns predicted.
+    classes : sequence of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    counts = np.asarray(confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    labels = np.char.add(
+        np.char.add(counts.astype(str), "\n"), np.char.mod("%.0f %%", 100 * shares)
+    )
+    figure, axis = plt.subplots(figsize=(3.6, 3.2))
+    sns.heatmap(
+        shares, annot=labels, fmt="", cmap="cividis", vmin=0, vmax=1, cbar=False, square=True,
+        xticklabels=classes, yticklabels=classes, ax=axis,
+    )  # fmt: skip
+    axis.set(xlabel="predicted class", ylabel="true class")
+    return figure
+
+
+def plot_history(histories: dict[str, pd.DataFrame]) -> Figure:
+    """Loss and accuracy by epoch, training (dashed) and validation, one colour per run.
+
+    Parameters
+    ----------
+    histories : dict of str to pandas.DataFrame
+        Name of a run to its history.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.2))
+    palette = sns.color_palette("colorblind", len(histories))
+    for colour, (name, history) in zip(palette, histories.items(), strict=True):
+        for axis, metric in zip(axes, ("loss", "accuracy"), strict=True):
+            axis.plot(history.epoch, history[metric], "--", marker=".", color=colour)
+            axis.plot(history.epoch, history[f"val_{metric}"], marker="o", color=colour, label=name)
+            axis.set(xlabel="epoch", ylabel=metric)
+            axis.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].set_title("dashed: training, solid: validation", fontsize=9)
+    axes[1].legend(frameon=False, fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+def plot_intervals(rows: pd.DataFrame) -> Figure:
+    """Values with intervals beside published values.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        `name` (str), `value`, `low`, `high` (floats between 0 and 1) and `published`
+        (float or missing).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = plt.subplots(figsize=(7.5, 0.8 + 0.5 * len(rows)))
+    places = np.arange(len(rows))[::-1]
+    below, above = rows.value - rows.low, rows.high - rows.value
+    axis.errorbar(rows.value, places, xerr=[below.clip(0), above.clip(0)], fmt="o",
+                  color=COLOURS["HEM"], capsize=4, label="ours, 95 % interval")  # fmt: skip
+    known = rows.published.notna().to_numpy()
+    axis.plot(rows.published[known], places[known], "D", color=COLOURS["ALL"], label="published")
+    axis.set_yticks(places, rows.name)
+    axis.set(xlim=(0, 1.02), xlabel="accuracy", ylim=(-0.6, len(rows) - 0.4))
+    axis.legend(frameon=False, loc="upper left", fontsize=9)
+    return figure

@@ -1,0 +1,317 @@
+"""One synthetic lymphoid nucleus: how it is stained, shaped and drawn.
+
+All lengths are in pixels of the 450-pixel crop and are scaled to the size asked for.
+Sizes, colours and spreads follow what was measured on C-NMC 2019 (see `synthetic`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft, ndimage
+
+__all__ = ["Stain", "draw_light", "draw_nucleus", "draw_stain"]
+
+_FULL = 450
+_TURN = 2048  # samples of an outline
+_LARGEST = np.log(50_500.0)  # the real set holds no larger nucleus
+
+# Changes of (log red, log green, log blue) per unit of each cause.
+_THINNER = np.array([1.1, 1.5, 0.65], "f4")  # less dye in the light's path
+_PINKER = np.array([1.0, 0.25, -0.5], "f4")  # eosin against azure
+_RIM = np.array([0.26, 0.62, 0.38], "f4")  # light that leaks in over the edge
+_SHELL = np.array([-0.19, -0.12, -0.01], "f4")  # denser, bluer chromatin below the membrane
+_PLASMA = np.array([0.05, 0.50, 0.05], "f4")  # a shred of cytoplasm
+_DEBRIS = np.array([0.20, 0.55, -0.02], "f4")  # a piece of a neighbouring red cell
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What tells the two classes apart: means, in units of the functions below."""
+
+    area: float  # log square pixels
+    spread: float  # of log area within a subject
+    waviness: float
+    clefts: float  # per nucleus
+    nucleoli: float  # share of nuclei that show any
+    grain: float  # chromatin contrast
+    clump: float  # wavelength of the chromatin's main structure
+    light: float  # log brightness
+
+
+_KINDS = {
+    "ALL": _Kind(10.49, 0.175, 0.058, 0.9, 0.45, 0.088, 20.0, 0.015),
+    "HEM": _Kind(10.12, 0.245, 0.046, 0.25, 0.10, 0.080, 26.0, -0.015),
+}
+
+
+@dataclass(frozen=True)
+class Stain:
+    """What all cells of one person share: slide preparation and microscope.
+
+    Attributes
+    ----------
+    colour : tuple of float
+        Logarithm of the mean red, green and blue (0 to 255).
+    area : float
+        Shift of log area: magnification, and how large this person's cells are.
+    contrast, clump, waviness : float
+        Factors on the class values.
+    blur, noise : float
+        Standard deviations, in pixels and in grey levels.
+    fringe : tuple of float
+        Lateral colour error, along y and x.
+    """
+
+    colour: tuple[float, float, float]
+    area: float
+    contrast: float
+    clump: float
+    waviness: float
+    blur: float
+    noise: float
+    fringe: tuple[float, float]
+
+
+def draw_stain(rng: np.random.Generator) -> Stain:
+    """Draw a person's stain and microscope; neither depends on the class.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Stain
+    """
+    density, hue, saturation = rng.normal(0, (0.09, 0.035, 0.04))
+    colour = (
+        np.log([70.0, 29.5, 81.0])
+        + density * np.array([0.95, 1.1, 0.8])
+        + hue * np.array([1.0, 0.2, -0.8])
+        + saturation * np.array([-0.1, 1.0, -0.2])
+    )
+    contrast, clump, waviness = np.exp(rng.normal(0, (0.14, 0.12, 0.15)))
+    turn = rng.uniform(0, 2 * np.pi)
+    reach = rng.uniform(0.2, 1.3)
+    return Stain(
+        colour=tuple(colour.tolist()),
+        area=float(rng.normal(0, 0.11)),
+        contrast=float(contrast),
+        clump=float(clump),
+        waviness=float(waviness),
+        blur=float(rng.uniform(0.7, 1.4)),
+        noise=float(rng.uniform(0.5, 1.0)),
+        fringe=(float(reach * np.sin(turn)), float(reach * np.cos(turn))),
+    )
+
+
+def draw_light(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Draw the illumination of one field of view.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    tuple of float
+        Shift of log red, green and blue.
+    """
+    return tuple((rng.normal(0, 0.045) + rng.normal(0, 0.012, 3)).tolist())
+
+
+def draw_nucleus(
+    rng: np.random.Generator,
+    label: str,
+    stain: Stain,
+    light: tuple[float, float, float],
+    *,
+    size: int = _FULL,
+) -> np.ndarray:
+    """Draw one nucleus on exactly black ground, its bounding box roughly centred.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The only source of chance.
+    label : {"ALL", "HEM"}
+    stain : Stain
+        Of the person.
+    light : tuple of float
+        Of the field, see `draw_light`.
+    size : int
+        Side of the picture in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (size, size, 3), RGB.
+    """
+    kind, scale = _KINDS[label], size / _FULL
+    radius, shred = _draw_outline(rng, kind, stain, label)
+    inside, whole, debris = _fill(rng, radius * scale, shred * scale, size)
+    texture = _draw_texture(rng, kind, stain, scale, whole.shape)
+    logs, outer = _shade(inside, texture, stain, scale)
+    logs += _draw_nucleoli(rng, kind, radius.mean() * scale, inside)[..., None] * _THINNER
+    logs += outer[..., None] * _PLASMA
+    logs[debris] = _DEBRIS + 0.5 * texture[0][debris, None] * _THINNER
+    own = kind.light + rng.normal(0, 0.05) + rng.normal(0, 0.012, 3)
+    logs += (np.array(stain.colour) + np.array(light) + own).astype("f4")
+    colours = np.exp(logs)
+    colours[whole & ~ndimage.binary_erosion(whole)] *= np.float32(0.85)
+    colours += rng.standard_normal(colours.shape, "f4") * np.float32(stain.noise)
+    colours = np.where(whole[..., None], np.clip(np.rint(colours), 1, 255), 0)
+    return _place(rng, colours.astype("u1"), size)
+
+
+def _draw_outline(
+    rng: np.random.Generator, kind: _Kind, stain: Stain, label: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Radius of the nucleus by angle, and of what cytoplasm hangs on it."""
+    turn = np.linspace(0, 2 * np.pi, _TURN, endpoint=False)
+    order = np.arange(2, 64)
+    wave = kind.waviness * stain.waviness * np.exp(rng.normal(0, 0.35))
+    height = wave * (1 + 0.5 * (order == 2)) * (order / 2.0) ** -1.9 + wave * 0.03 * (order > 9) * (order / 10.0) ** -0.8
+    spectrum = np.zeros(_TURN // 2 + 1, complex)
+    spectrum[2:64] = height * (rng.normal(size=62) + 1j * rng.normal(size=62)) * _TURN / 4
+    shape = 1 + np.fft.irfft(spectrum, _TURN)
+    for _ in range(rng.poisson(kind.clefts * stain.waviness)):
+        depth, width = rng.uniform(0.05, 0.24), rng.uniform(0.06, 0.28)
+        shape *= 1 - depth * _bell(turn, rng.uniform(0, 2 * np.pi), width)
+    for _ in range(rng.poisson(0.5)):
+        rise, width = rng.uniform(0.02, 0.07), rng.uniform(0.025, 0.07)
+        shape *= 1 + rise * _bell(turn, rng.uniform(0, 2 * np.pi), width)
+    if rng.random() < 0.35:  # pressed flat by a neighbour
+        flat = rng.uniform(0.82, 0.94) / np.maximum(np.cos(turn - rng.uniform(0, 2 * np.pi)), 0.1)
+        shape = np.where(flat < shape, flat + 0.15 * (shape - flat), shape)
+        shape = ndimage.gaussian_filter1d(shape, 22, mode="wrap")
+    shape = np.clip(shape, 0.5, 1.6)
+    area = kind.area + stain.area + rng.normal(0, kind.spread)
+    area = min(area, 2 * _LARGEST - area)
+    radius = shape * np.sqrt(np.exp(area) / np.pi / np.mean(shape**2))
+    shred = np.zeros(_TURN)
+    if rng.random() < 0.22:
+        width = rng.uniform(0.15, 0.5)
+        shred = rng.uniform(3, 12) * _bell(turn, rng.uniform(0, 2 * np.pi), width)
+        ragged = ndimage.gaussian_filter1d(rng.normal(size=_TURN), 18, mode="wrap")
+        shred = np.maximum(shred * (1 + 3 * ragged) - 1.2, 0)
+    return radius, shred
+
+
+def _bell(turn: np.ndarray, centre: float, width: float) -> np.ndarray:
+    return np.exp((np.cos(turn - centre) - 1) / width**2)
+
+
+def _fill(
+    rng: np.random.Generator, radius: np.ndarray, shred: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Masks, in the smallest box: the nucleus, all that is drawn, and the debris."""
+    scale, centre, length, bend = size / _FULL, 0.0, 0.0, 0.0
+    if rng.random() < 0.09:  # a strand of debris that the segmentation took along
+        centre, bend = rng.uniform(-np.pi, np.pi), rng.normal(0, 0.7)
+        length = scale * min(rng.gamma(1.6, 65.0), 260.0)
+    reach = int(np.ceil(min((radius + shred).max() + length, 0.7 * size))) + 2
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype("f4")
+    distance, angle = np.hypot(y, x), np.arctan2(y, x)
+    at = (angle * np.float32(_TURN / (2 * np.pi))).astype("i4") & (_TURN - 1)
+    inside = distance < radius.astype("f4")[at]
+    whole = distance < (radius + shred).astype("f4")[at]
+    debris = np.zeros_like(whole)
+    if length:
+        beyond = (distance - radius.mean()) / length
+        off = (angle - centre - bend * beyond + np.pi) % (2 * np.pi) - np.pi
+        wave = 1 + 0.4 * np.sin(rng.uniform(5, 14) * beyond + rng.uniform(0, 6))
+        wide = rng.uniform(4, 12) * scale * (1.1 - 0.6 * beyond) * wave
+        debris = (np.abs(off) * distance < wide) & (beyond > -0.5) & (beyond < 1) & ~inside
+        whole |= debris
+    rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return inside[box], whole[box], debris[box]
+
+
+@lru_cache(maxsize=8)
+def _frequencies(side: int) -> np.ndarray:
+    """Cycles per pixel of each bin of a square transform; float32, (side, side)."""
+    steps = np.fft.fftfreq(side)
+    values = np.hypot(steps[:, None], steps[None, :]).astype("f4")
+    values[0, 0] = 0.5 / side
+    values.flags.writeable = False
+    return values
+
+
+def _draw_texture(
+    rng: np.random.Generator, kind: _Kind, stain: Stain, scale: float, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Dye and hue over the nucleus: Gaussian fields of two spectra, one of them skewed."""
+    # A nucleus broader than the tile sees it repeat; that happens only along debris.
+    side = fft.next_fast_len(max(16, min(max(shape), round(300 * scale))))
+    cycles = _frequencies(side) / np.float32(scale)  # as if at 450 pixels
+    mended = np.log(cycles * np.float32(scale * kind.clump * stain.clump))
+    sharp = np.exp(-2 * (np.pi * stain.blur * scale * cycles) ** 2)
+    band = np.exp(-((mended / 0.75) ** 2)) / cycles
+    cloud = (cycles**2 + np.float32(1 / 110) ** 2) ** np.float32(-0.95)
+    first, second = (_field(rng, part * sharp, side) for part in (band, cloud))
+    grain = (np.exp(0.4 * first.real) - 1.083) * 2.2
+    contrast = kind.grain * stain.contrast * np.exp(rng.normal(0, 0.22))
+    dye = np.float32(contrast) * (np.float32(0.42) * grain + np.float32(0.90) * second.real)
+    hue = np.float32(0.022) * second.imag + np.float32(0.010) * first.imag
+    rows, columns = np.arange(shape[0]) % side, np.arange(shape[1]) % side
+    return dye[np.ix_(rows, columns)], hue[np.ix_(rows, columns)]
+
+
+def _field(rng: np.random.Generator, spectrum: np.ndarray, side: int) -> np.ndarray:
+    """Two independent unit-variance fields of one spectrum: real and imaginary part."""
+    noise = rng.standard_normal((side, 2 * side), "f4").view("c8")
+    field = fft.ifft2(noise * spectrum)
+    return field / np.float32(field.real.std())
+
+
+def _shade(
+    inside: np.ndarray, texture: tuple[np.ndarray, np.ndarray], stain: Stain, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log colour relative to the stain (rows, columns, 3), and how far outside (0 to 1)."""
+    pad = int(np.ceil(6 * scale))
+    mask = np.pad(inside, pad).astype("f4")
+    near = ndimage.gaussian_filter(mask, 4.0 * scale, truncate=2.5)
+    deep = ndimage.uniform_filter(ndimage.uniform_filter(mask, 2 * pad + 1), 2 * pad + 1)
+    core = np.s_[pad : pad + inside.shape[0], pad : pad + inside.shape[1]]
+    dye, hue = texture
+    logs = dye[..., None] * _THINNER + hue[..., None] * _PINKER
+    logs += np.clip(2 - 2 * near[core], 0, 1)[..., None] * _RIM
+    logs += np.clip(2 - 2 * deep[core], 0, 1)[..., None] * _SHELL
+    slope = sum(way * step[core] for way, step in zip(stain.fringe, np.gradient(near), strict=True))
+    logs += (slope * scale)[..., None] * np.array([0.9, 0.1, -0.8], "f4")
+    return logs, np.clip(1 - 2 * near[core], 0, 1)
+
+
+def _draw_nucleoli(
+    rng: np.random.Generator, kind: _Kind, radius: float, inside: np.ndarray
+) -> np.ndarray:
+    """Paler round spots; float32, zero elsewhere."""
+    pale = np.zeros(inside.shape, "f4")
+    if rng.random() >= kind.nucleoli:
+        return pale
+    middle = np.array(ndimage.center_of_mass(inside))
+    for _ in range(rng.integers(1, 4)):
+        way, out = rng.uniform(0, 2 * np.pi), 0.62 * radius * np.sqrt(rng.random())
+        y, x = middle + out * np.array([np.sin(way), np.cos(way)])
+        width = radius * rng.uniform(0.09, 0.17)
+        up = np.exp(-(((np.arange(inside.shape[0]) - y) / width) ** 2))
+        along = np.exp(-(((np.arange(inside.shape[1]) - x) / width / rng.uniform(0.7, 1.4)) ** 2))
+        pale += (rng.uniform(0.08, 0.24) * np.outer(up, along) ** 0.8).astype("f4")
+    return pale
+
+
+def _place(rng: np.random.Generator, piece: np.ndarray, size: int) -> np.ndarray:
+    """Put the box into the middle of black ground, give or take a pixel; cut what is over."""
+    picture = np.zeros((size, size, 3), "u1")
+    into, out = [], []
+    for have in piece.shape[:2]:
+        start = (size - have) // 2 + round(rng.normal(0, 0.8) * size / _FULL)
+        into.append(slice(max(start, 0), min(start + have, size)))
+        out.append(slice(into[-1].start - start, into[-1].stop - start))
+    picture[tuple(into)] = piece[tuple(out)]
+    return picture

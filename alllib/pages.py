@@ -1,0 +1,349 @@
+"""Pages of the book: when one must be executed again, and what it is made of."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import nbformat
+import yaml
+from nbformat import NotebookNode
+
+from .errors import NotebookError
+from .files import clear_errors, hash_json, whole_file, whole_folder, write_text
+from .parameters import code_cells, read_notebook, read_parameters, resolve_parameters
+
+__all__ = [
+    "folder_fingerprint",
+    "import_closure",
+    "merge",
+    "page_key",
+    "render",
+    "toc_entries",
+    "write_if_changed",
+]
+
+PACKAGE = Path(__file__).resolve().parent
+COMPUTE = ("keras", "numpy", "pandas", "pillow", "scikit-learn", "tensorflow", "tensorflow-cpu")
+SITE_PARTS = ("_config.yml", "_toc.yml", "book", "vendor")
+
+
+def toc_entries(toc: str | Path) -> list[str]:
+    """Pages that a table of contents names, in its order, the root first.
+
+    Parameters
+    ----------
+    toc : path-like
+        `_toc.yml` of the format `jb-book`.
+    """
+    entries: list[str] = []
+
+    def walk(node: object) -> None:
+        if isinstance(node, list):
+            for item in node:
+                walk(item)
+        elif isinstance(node, dict):
+            entries.extend(str(node[key]) for key in ("root", "file") if key in node)
+            for value in node.values():
+                walk(value)
+
+    walk(yaml.safe_load(Path(toc).read_text(encoding="utf-8")))
+    return entries
+
+
+def page_key(
+    source: str | Path,
+    *,
+    preset: str,
+    data: str = "",
+    records: str | Path | None = None,
+) -> dict[str, object]:
+    """Everything that a page's outputs depend on; its prose is not among it.
+
+    Parameters
+    ----------
+    source : path-like
+        py:percent source.
+    preset : str
+        Name of a preset.
+    data : str
+        Folder of images, for a notebook with a parameter `data`; empty for none.
+    records : path-like, optional
+        Folder of recorded runs; it counts for notebooks that use `alllib.records`.
+
+    Returns
+    -------
+    dict
+        Plain values, fit for JSON.
+    """
+    declared = read_parameters(source)
+    overrides = {"data": data} if data and "data" in declared else {}
+    cells = [cell.source for cell in code_cells(read_notebook(source))]
+    files = import_closure(cells)
+    uses_records = any(path.stem == "records" for path in files)
+    return {
+        "code": hash_json(cells),
+        "package": {str(path.relative_to(PACKAGE)): _hash_file(path) for path in files},
+        "parameters": resolve_parameters(source, preset, overrides),
+        "data": folder_fingerprint(data) if overrides else "",
+        "records": folder_fingerprint(records) if records and uses_records else "",
+        "versions": _versions(),
+    }
+
+
+def import_closure(cells: Iterable[str]) -> list[Path]:
+    """Files of `alllib` that code uses: modules it imports, and theirs, and their data.
+
+    A package counts with all files below it, because its registry may load any of them.
+
+    Parameters
+    ----------
+    cells : iterable of str
+        Source text.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Sorted.
+    """
+    found: set[Path] = set()
+    waiting = [name for text in cells for name in _imports(text, "")]
+    while waiting:
+        for path in _module_files(waiting.pop()):
+            if path in found:
+                continue
+            found.add(path)
+            if path.suffix == ".py":
+                parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+                package = ".".join(parts[:-1])
+                waiting += _imports(path.read_text(encoding="utf-8"), package)
+    if found:
+        found.update(_below(PACKAGE / "data"))
+    return sorted(found)
+
+
+def _imports(text: str, package: str) -> list[str]:
+    """Absolute dotted names within `alllib` that a text imports, members included."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith(("%", "!"))]
+    try:
+        tree = ast.parse("\n".join(lines))
+    except SyntaxError:
+        # An indented magic was the whole body of a block; the name may be anything.
+        return ["alllib.*"] if "alllib" in text else []
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *filter(None, [node.module])])
+            names += [f"{base}.{alias.name}" for alias in node.names]
+    return [name for name in names if name.split(".")[0] == PACKAGE.name]
+
+
+def _module_files(name: str) -> list[Path]:
+    """Files behind a dotted name; the last parts may be members of a module."""
+    files, place = [PACKAGE / "__init__.py"], PACKAGE
+    for part in name.split(".")[1:]:
+        if part == "*":
+            return files + _below(place)
+        place = place / part
+        if place.is_dir():
+            return files + _below(place)
+        if place.with_suffix(".py").is_file():
+            return [*files, place.with_suffix(".py")]
+    return files
+
+
+def _below(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    ]
+
+
+def _hash_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what computes; packages that are not installed are left out."""
+    versions = {"python": ".".join(map(str, sys.version_info[:2]))}
+    for name in COMPUTE:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def folder_fingerprint(folder: str | Path) -> str:
+    """SHA-256 over the names, sizes and times of change of all files below a folder.
+
+    Raises
+    ------
+    NotebookError
+        If there is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise NotebookError(
+            "The folder of images does not exist.",
+            where=root,
+            remedy="Give the folder that holds the images, as in `make book DATA=<folder>`.",
+        )
+    rows = []
+    for place, folders, files in os.walk(root, followlinks=True):
+        folders.sort()
+        for name in sorted(files):
+            path = Path(place) / name
+            state = path.lstat()
+            rows.append([str(path.relative_to(root)), state.st_size, state.st_mtime_ns])
+    return hash_json(rows)
+
+
+def write_if_changed(path: str | Path, text: str) -> bool:
+    """Write a text unless the file holds it already, so that its time tells of change."""
+    path = Path(path)
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    write_text(path, text)
+    return True
+
+
+def merge(executed: str | Path, source: str | Path, out: str | Path) -> None:
+    """Put the outputs of an executed notebook into the current prose of its source.
+
+    The parameters cell shows the values that were used.
+
+    Raises
+    ------
+    NotebookError
+        If the code is no longer the code that was executed.
+    """
+    done = nbformat.read(executed, as_version=4)
+    page = read_notebook(source)
+    new, old = code_cells(page), code_cells(done)
+    if [cell.source for cell in new] != [cell.source for cell in old]:
+        raise NotebookError(
+            "The code of this notebook is not the code that was executed.",
+            where=source,
+            remedy=f"Delete {executed} and build again.",
+        )
+    stamp = done.metadata.get("alllib", {})
+    for cell, ran in zip(new, old, strict=True):
+        cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = _with_values(cell.source, stamp.get("parameters", {}))
+    if stamp:
+        page.cells.append(nbformat.v4.new_markdown_cell(_provenance(stamp)))
+    for index, cell in enumerate(page.cells):
+        cell["id"] = hashlib.sha256(f"{Path(source).stem}/{index}".encode()).hexdigest()[:12]
+    page.metadata = NotebookNode(
+        kernelspec=done.metadata.get("kernelspec", {}),
+        language_info=done.metadata.get("language_info", {}),
+        alllib=stamp,
+    )
+    with whole_file(out) as partial:
+        nbformat.write(page, partial)
+
+
+def _with_values(source: str, values: Mapping[str, object]) -> str:
+    """The parameters cell with the literals replaced by the values that were used."""
+    lines = source.splitlines()
+    for statement in reversed(ast.parse(source).body):
+        name = statement.targets[0].id
+        if name not in values or ast.literal_eval(statement.value) == values[name]:
+            continue
+        first, last = statement.value.lineno - 1, statement.value.end_lineno - 1
+        before = lines[first].encode()[: statement.value.col_offset].decode()
+        after = lines[last].encode()[statement.value.end_col_offset :].decode()
+        lines[first : last + 1] = [before + repr(values[name]) + after]
+    return "\n".join(lines)
+
+
+def _provenance(stamp: Mapping[str, object]) -> str:
+    commit = f", commit {str(stamp['commit'])[:10]}" if stamp.get("commit") else ""
+    return (
+        f"---\n\n*Executed on {str(stamp['date'])[:10]} in {stamp['seconds']:.0f} s with the "
+        f"preset `{stamp['preset']}` (alllib {stamp['alllib']}{commit}, "
+        f"Python {stamp['python']}).*"
+    )
+
+
+def render(root: str | Path, site: str | Path, html: str | Path) -> None:
+    """Render the book from nothing; the former one is replaced only by a whole new one.
+
+    Parameters
+    ----------
+    root : path-like
+        Folder of `_config.yml`, `_toc.yml`, `book/` and `vendor/`.
+    site : path-like
+        Folder of the site's source, which holds the merged notebooks.
+    html : path-like
+        Folder that the pages go to.
+
+    Raises
+    ------
+    NotebookError
+        If Jupyter Book fails or warns, or a page of the contents is missing.
+    """
+    root, site, html = Path(root), Path(site).resolve(), Path(html).resolve()
+    _copy_parts(root, site)
+    entries = toc_entries(site / "_toc.yml")
+    build = site.parent / "render"
+    shutil.rmtree(build, ignore_errors=True)
+    command = [sys.executable, "-m", "jupyter_book", "build", str(site), "-q", "-W", "-n"]
+    command += ["--keep-going", "--path-output", str(build)]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    made = build / "_build" / "html"
+    missing = [entry for entry in entries if not (made / f"{entry}.html").is_file()]
+    if done.returncode or missing:
+        raise _render_failed(done.stderr + done.stdout, missing)
+    with whole_folder(html) as partial:
+        shutil.copytree(made, partial, dirs_exist_ok=True)
+    shutil.rmtree(build, ignore_errors=True)
+
+
+def _render_failed(log: str, missing: list[str]) -> NotebookError:
+    told = [line for line in log.splitlines() if "WARNING" in line or "ERROR" in line]
+    told += [f"no page was made for the entry {entry}" for entry in missing]
+    return NotebookError(
+        "The book could not be rendered without a warning:\n"
+        + "\n".join("    " + line for line in told or log.splitlines()[-15:]),
+        remedy="Mend the prose that the lines name, and build again; no notebook runs again.",
+    )
+
+
+def _copy_parts(root: Path, site: Path) -> None:
+    """Copy the hand-written parts where their bytes differ; drop what is gone."""
+    wanted = {
+        path.relative_to(root): path
+        for part in SITE_PARTS
+        for path in ([root / part] if (root / part).is_file() else _below(root / part))
+    }
+    with clear_errors(site):
+        for place in _below(site):
+            name = place.relative_to(site)
+            if name not in wanted and name.parts[0] in SITE_PARTS:
+                place.unlink()
+        for name, path in wanted.items():
+            place = site / name
+            if not place.is_file() or place.read_bytes() != path.read_bytes():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, place)
+        pages = {f"{entry}.ipynb" for entry in toc_entries(root / "_toc.yml")}
+        for place in (site / "notebooks").glob("*.ipynb"):
+            if f"notebooks/{place.name}" not in pages:
+                place.unlink()

@@ -1,0 +1,184 @@
+"""Run records: the interface between a training run and the tables of the book.
+
+A record is a folder `runs/<run id>/` with `run.json`, `predictions.parquet`,
+`history.csv` and the trained model. It is written under a temporary name and renamed, so
+that it exists whole or not at all. Tables and figures read records and never a model.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from .errors import RecordError
+from .files import hash_json, locked, whole_folder, workspace, write_json
+
+__all__ = ["Record", "check_run", "git_commit", "list_records", "read_record", "run_folder",
+           "save_record"]  # fmt: skip
+
+FILES = ("run.json", "predictions.parquet", "history.csv")
+REQUIRED = (
+    *("id", "status", "recipe", "dataset", "protocol", "parameters", "seed", "weights"),
+    *("scored", "certificate", "data", "metrics", "device", "versions", "commit"),
+    *("seconds", "images_per_second", "peak_memory", "finished"),
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Folder of the record.
+    run : dict
+        Contents of `run.json`.
+    predictions : pandas.DataFrame
+        One row per scored image: `image, subject, group, label` and `p_<class>`.
+    history : pandas.DataFrame
+        One row per epoch: `epoch` and the metrics of training and validation.
+    """
+
+    path: Path
+    run: dict
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+
+
+def run_folder(run_id: str) -> Path:
+    """Folder of a run.
+
+    Raises
+    ------
+    RecordError
+        When the id is not a plain name.
+    """
+    if not run_id or run_id != Path(run_id).name or run_id.startswith("."):
+        raise RecordError(
+            f"{run_id!r} cannot be the id of a run.",
+            remedy="Use letters, digits, '-' and '_', without a slash.",
+        )
+    return workspace() / "runs" / run_id
+
+
+def check_run(run_id: str, parameters: dict) -> None:
+    """Refuse to replace a finished run that had other parameters.
+
+    Raises
+    ------
+    RecordError
+        When the id is taken by such a run.
+    """
+    folder = run_folder(run_id)
+    if not folder.exists():
+        return
+    before = read_record(folder).run["parameters"]
+    if hash_json(before) != hash_json(parameters):
+        differs = sorted(
+            key for key in before | parameters if before.get(key) != parameters.get(key)
+        )
+        raise RecordError(
+            f"Run {run_id!r} is there already, with other {', '.join(differs)}.",
+            where=folder,
+            remedy="Choose another run id, or remove the folder if the run is of no use.",
+        )
+
+
+def save_record(
+    run: dict, predictions: pd.DataFrame, history: pd.DataFrame, save_model: Callable[[Path], None]
+) -> Record:
+    """Write a record whole or not at all; an older one of the same id is replaced.
+
+    Parameters
+    ----------
+    run : dict
+        Contents of `run.json`; every key of `REQUIRED` must be there.
+    predictions, history : pandas.DataFrame
+        See `Record`.
+    save_model : callable
+        Writes the model to the path that it is given.
+
+    Raises
+    ------
+    RecordError
+        When a key is missing.
+    DiskError
+        When the disk is full or read-only; the older record stays.
+    """
+    missing = [key for key in REQUIRED if key not in run]
+    if missing:
+        raise RecordError(
+            f"The record lacks {', '.join(missing)}.", remedy="Give every required key."
+        )
+    folder = run_folder(run["id"])
+    with locked(folder), whole_folder(folder) as partial:
+        write_json(partial / "run.json", run)
+        predictions.to_parquet(partial / "predictions.parquet", index=False)
+        history.to_csv(partial / "history.csv", index=False)
+        save_model(partial / "model.keras")
+    return read_record(folder)
+
+
+def read_record(folder: str | Path) -> Record:
+    """Record in a folder.
+
+    Raises
+    ------
+    RecordError
+        When a file is missing or damaged, or a key is missing.
+    """
+    folder = Path(folder)
+    try:
+        run = json.loads((folder / "run.json").read_text("utf-8"))
+        predictions = pd.read_parquet(folder / "predictions.parquet")
+        history = pd.read_csv(folder / "history.csv")
+    except (OSError, ValueError) as error:
+        raise RecordError(
+            f"This is no readable run record ({error}).",
+            where=folder,
+            remedy=f"A record holds {', '.join(FILES)}. Remove the folder and train again.",
+        ) from error
+    missing = [key for key in REQUIRED if key not in run]
+    if missing:
+        raise RecordError(
+            f"The record lacks {', '.join(missing)}.",
+            where=folder / "run.json",
+            remedy="It was written by another version; train again.",
+        )
+    return Record(folder, run, predictions, history)
+
+
+def list_records(folder: str | Path | None = None) -> list[Record]:
+    """All finished records below a folder, sorted by id; the runs of this workspace when
+    none is given. Folders that a killed run left are skipped: their names start with a dot.
+    """
+    folder = Path(folder) if folder else workspace() / "runs"
+    if not folder.is_dir():
+        return []
+    found = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return [read_record(path) for path in found]
+
+
+def git_commit() -> str | None:
+    """Commit of the checkout that this package lies in; with `+` where files differ from
+    it; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        head = _git(here, "rev-parse", "HEAD")
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()

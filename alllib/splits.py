@@ -1,0 +1,269 @@
+"""Splits into train, validation and test, each with a certificate of what crosses them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from .datasets import data_fingerprint
+from .errors import SplitError, suggest
+from .files import hash_json
+
+__all__ = [
+    "PARTS",
+    "PROTOCOLS",
+    "Split",
+    "check_certificate",
+    "make_split",
+    "split_groups",
+    "split_images",
+]
+
+PARTS = ("train", "validation", "test")
+PROTOCOLS = ("image", "field", "subject", "group")
+# What may be shared between two parts: the certificate's word and the table's column.
+SHARED = {"identical images": "sha256", "fields": "field", "subjects": "subject", "groups": "group"}
+
+
+@dataclass(frozen=True)
+class Split:
+    """A cell table with a column `part`, and the certificate that belongs to it."""
+
+    cells: pd.DataFrame
+    certificate: dict
+
+    def part(self, name: str) -> pd.DataFrame:
+        """Rows of one part."""
+        return self.cells[self.cells.part == name]
+
+
+def make_split(
+    cells: pd.DataFrame, protocol: str, *, seed: int | None = None, folds: int = 5
+) -> Split:
+    """Split the labelled training images of a data set by a named protocol.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table. Rows without label and rows of the official test phases are left out.
+    protocol : {"image", "field", "subject", "group"}
+        `image` is the report's split; the others keep together what their name says.
+    seed : int, optional
+        The report's 120 for `image`, else 2019.
+    folds : int
+        One of `folds` equal parts is the test part, the next the validation part.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    SplitError
+        When the protocol is unknown, the data does not name subjects, or there are too
+        few of them.
+    """
+    if protocol not in PROTOCOLS:
+        raise SplitError(
+            f"There is no split protocol {protocol!r}.", remedy=suggest(protocol, PROTOCOLS)
+        )
+    if protocol == "image":
+        return split_images(cells, seed=120 if seed is None else seed)
+    return split_groups(cells, by=protocol, folds=folds, seed=2019 if seed is None else seed)
+
+
+def split_images(cells: pd.DataFrame, *, ratio: float = 0.8, seed: int = 120) -> Split:
+    """The report's split: image by image, so that subjects stand in both parts.
+
+    Per class the file names are sorted, shuffled by Python's `random` with the same seed,
+    and cut at `int(ratio * n)`. There are two parts; the report calls the second one test
+    set and chooses the checkpoint on it, so it is named `validation` here.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table.
+    ratio : float
+        Share of the first part.
+    seed : int
+        Seed set anew for each class.
+
+    Returns
+    -------
+    Split
+
+    Notes
+    -----
+    Source: figure 9 of the report (`mir2019report`).
+    """
+    table = _usable(cells)
+    part = {}
+    for label in sorted(table.label.unique()):
+        names = sorted(table.image[table.label == label])
+        random.Random(seed).shuffle(names)
+        cut = int(ratio * len(names))
+        part |= dict.fromkeys(names[:cut], "train") | dict.fromkeys(names[cut:], "validation")
+    table["part"] = table.image.map(part)
+    return _certified(table, "image", {"ratio": ratio, "seed": seed})
+
+
+def split_groups(
+    cells: pd.DataFrame, *, by: str = "group", folds: int = 5, seed: int = 2019
+) -> Split:
+    """Split so that no group crosses parts, with class shares as equal as groups allow.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table.
+    by : {"group", "subject", "field"}
+        Column whose values stay together.
+    folds : int
+        Number of equal parts: one is the test part, one the validation part.
+    seed : int
+        Seed of the assignment.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    SplitError
+        When the column is empty, a class has fewer groups than `folds`, or a part is left
+        without a class.
+    """
+    table = _usable(cells)
+    if table[by].isna().any():
+        raise SplitError(
+            f"The data set does not name the {by} of each image.",
+            where=table.image[table[by].isna()].iloc[0],
+            remedy="Use protocol 'image', and say beside the result that patients may be shared.",
+        )
+    counts = table.groupby("label")[by].nunique()
+    if counts.min() < folds:
+        raise SplitError(
+            f"Class {counts.idxmin()} has {counts.min()} {by}s, too few for {folds} folds.",
+            remedy=f"Use at most {counts.min()} folds, or more data.",
+        )
+    table["part"] = "train"
+    test = _one_fold(table, by, folds, seed)
+    table.loc[test, "part"] = "test"
+    rest = table[table.part == "train"]
+    table.loc[_one_fold(rest, by, folds - 1, seed), "part"] = "validation"
+    _require_classes(table, by)
+    return _certified(table, by, {"folds": folds, "seed": seed})
+
+
+def _usable(cells: pd.DataFrame) -> pd.DataFrame:
+    phases = cells.fold.isin(["preliminary", "final"])
+    table = cells[cells.label.notna() & ~phases].reset_index(drop=True)
+    if table.empty:
+        raise SplitError("There is no labelled image to split.", remedy="Check the data set.")
+    return table
+
+
+def _one_fold(table: pd.DataFrame, by: str, folds: int, seed: int) -> pd.Index:
+    """Rows of the first fold; the order of the table plays no part."""
+    ordered = table.sort_values("image")
+    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    _, rows = next(iter(splitter.split(ordered, ordered.label, ordered[by])))
+    return ordered.index[rows]
+
+
+def _require_classes(table: pd.DataFrame, by: str) -> None:
+    for part in PARTS:
+        lacking = set(table.label) - set(table.label[table.part == part])
+        if lacking:
+            raise SplitError(
+                f"The {part} part is left without class {', '.join(sorted(lacking))}: "
+                f"the {by}s are too few or too uneven.",
+                remedy="Use another seed, fewer folds, or more data.",
+            )
+
+
+def _certified(table: pd.DataFrame, protocol: str, settings: dict) -> Split:
+    return Split(table, _certify(table, protocol, settings, table.attrs.get("dataset", "")))
+
+
+def _certify(table: pd.DataFrame, protocol: str, settings: dict, dataset: str) -> dict:
+    """State what the parts hold and what crosses them, and sign it with a hash."""
+    present = [part for part in PARTS if (table.part == part).any()]
+    counts = {
+        part: table.label[table.part == part].value_counts().sort_index().to_dict()
+        for part in present
+    }
+    certificate = {
+        "dataset": dataset,
+        "protocol": protocol,
+        "settings": settings,
+        "data": data_fingerprint(table),
+        "parts": {part: {label: int(n) for label, n in c.items()} for part, c in counts.items()},
+        "crossing": {f"{a}/{b}": _crossing(table, a, b) for a, b in combinations(present, 2)},
+        "assignment": hash_json(sorted(map(list, zip(table.image, table.part, strict=True)))),
+    }
+    return certificate | {"hash": hash_json(certificate)}
+
+
+def _crossing(table: pd.DataFrame, first: str, second: str) -> dict:
+    """Per kind: how many values stand in both parts, and how many images of the second
+    part share one with the first; None where the data set does not say."""
+    crossing = {}
+    for kind, column in SHARED.items():
+        if table[column].isna().any():
+            crossing[kind] = None
+            continue
+        ours = table[column][table.part == first]
+        theirs = table[column][table.part == second]
+        both = theirs.isin(set(ours))
+        crossing[kind] = {"values": int(theirs[both].nunique()), "images": int(both.sum())}
+    return crossing
+
+
+def check_certificate(cells: pd.DataFrame, certificate: dict | None) -> None:
+    """Refuse data whose parts are not those that the certificate was made for.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table with a column `part`.
+    certificate : dict
+        As `Split.certificate`.
+
+    Raises
+    ------
+    SplitError
+        When there is no certificate, it was altered, or it belongs to other data.
+    """
+    if not certificate:
+        raise SplitError(
+            "The data has no split certificate.", remedy="Split it with `alllib.splits.make_split`."
+        )
+    if "part" not in cells:
+        raise SplitError(
+            "The cell table has no column 'part'.",
+            remedy="Pass the table of the Split that the certificate belongs to.",
+        )
+    signed = {key: value for key, value in certificate.items() if key != "hash"}
+    if hash_json(signed) != certificate.get("hash"):
+        raise SplitError(
+            "The split certificate was altered: its hash does not fit its text.",
+            remedy="Split the data again.",
+        )
+    stated = (certificate[key] for key in ("protocol", "settings", "dataset"))
+    fresh = _certify(cells, *stated)
+    wrong = [key for key in fresh if fresh[key] != certificate[key]]
+    if wrong:
+        raise SplitError(
+            f"The split certificate belongs to other data (it differs in {_join(wrong)}).",
+            remedy="Split this data again, or pass the table that was split.",
+        )
+
+
+def _join(names: Iterable[str]) -> str:
+    return ", ".join(names)

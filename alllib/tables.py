@@ -1,0 +1,147 @@
+"""Tables made from run records and split certificates; no number is typed anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from .evaluation import METRICS
+from .files import hash_json
+from .recipes import load_recipe
+from .records import Record
+
+__all__ = ["crossing_table", "interval", "metric_table", "part_table", "result_rows",
+           "result_table", "style"]  # fmt: skip
+
+# Characteristic words of a protocol for a reader of a table.
+PROTOCOL_TITLES = {
+    "image": "by image",
+    "field": "by field of view",
+    "subject": "by subject name",
+    "group": "by subject group",
+}
+
+
+def interval(estimate: dict) -> str:
+    """Value and 95 % interval of a metric as text, like `.812 (.774 to .850)`."""
+    if estimate["value"] is None:
+        return "not defined"
+    if estimate["low"] is None:
+        return f"{estimate['value']:.3f} (no interval)"
+    return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
+
+
+def part_table(certificate: dict) -> pd.DataFrame:
+    """Images by part (rows) and class (columns), with totals."""
+    table = pd.DataFrame(certificate["parts"]).T.fillna(0).astype(int)
+    table["all images"] = table.sum(axis=1)
+    return table.rename_axis("part").reset_index()
+
+
+def crossing_table(certificate: dict) -> pd.DataFrame:
+    """What stands in two parts at once: one row per pair of parts and kind."""
+    rows = []
+    for pair, kinds in certificate["crossing"].items():
+        first, second = pair.split("/")
+        total = sum(certificate["parts"][second].values())
+        for kind, found in kinds.items():
+            values = "not known" if found is None else found["values"]
+            share = "not known" if found is None else f"{found['images'] / total:.1%}"
+            rows.append((f"{first} and {second}", kind, values, share))
+    names = ["parts", "shared", "values in both", "images of the second part concerned"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def metric_table(records: Iterable[Record]) -> pd.DataFrame:
+    """Metrics with intervals: one column per record, named by its protocol."""
+    columns = {
+        PROTOCOL_TITLES.get(record.run["protocol"], record.run["protocol"]): {
+            name.replace("_", " "): interval(record.run["metrics"]["metrics"][name])
+            for name in METRICS
+        }
+        for record in records
+    }
+    return pd.DataFrame(columns).rename_axis("metric").reset_index()
+
+
+def result_rows(records: Iterable[Record]) -> list[dict]:
+    """One plain row per record, for `alllib results --json` and for the result table.
+
+    Returns
+    -------
+    list of dict
+        `run, recipe, dataset, protocol, seed, images` (trained on), `scored` (part),
+        `scored_images`, `input` (pixels), `epochs, samples, pretrained, device, backend,
+        metrics, published` (accuracy or None), `certificate` (hash), `seconds, finished`.
+    """
+    return [_row(record.run) for record in records]
+
+
+def _row(run: dict) -> dict:
+    published = load_recipe(run["recipe"]).published
+    return {
+        "run": run["id"],
+        "recipe": run["recipe"],
+        "dataset": run["dataset"],
+        "protocol": run["protocol"],
+        "seed": run["seed"],
+        "images": run["images"]["train"],
+        "scored": run["scored"],
+        "scored_images": run["metrics"]["images"],
+        "input": run["parameters"]["input_size"],
+        "epochs": run["parameters"]["epochs"],
+        "samples": run["parameters"]["samples"],
+        "pretrained": run["weights"] != "none",
+        "device": run["device"]["device"],
+        "backend": run["device"]["backend"],
+        "metrics": run["metrics"]["metrics"],
+        "published": published.get("accuracy"),
+        "certificate": run["certificate"]["hash"],
+        "seconds": run["seconds"],
+        "finished": run["finished"],
+    }
+
+
+def result_table(records: Iterable[Record]) -> pd.DataFrame:
+    """Result table for readers: the published number beside ours, and what ours is of."""
+    rows = []
+    for row in result_rows(records):
+        published = "" if row["published"] is None else f"{row['published']:.4f}"
+        rows.append(
+            {
+                "system": load_recipe(row["recipe"]).title,
+                "data": row["dataset"],
+                "split": PROTOCOL_TITLES.get(row["protocol"], row["protocol"]),
+                "published accuracy": published,
+                "our accuracy": interval(row["metrics"]["accuracy"]),
+                "our AUROC": interval(row["metrics"]["auroc"]),
+                "scored on": f"{row['scored_images']} {row['scored']} images",
+                "trained on": f"{row['images']} images",
+                "input": f"{row['input']} px",
+                "epochs": row["epochs"],
+                "seed": row["seed"],
+                "pretrained": "yes" if row["pretrained"] else "no",
+                "seconds per epoch": round(row["seconds"] / row["epochs"], 1),
+                "device": row["device"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def style(table: pd.DataFrame, caption: str):
+    """Table for a page: caption, no index, numbers with separators.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    caption : str
+        One sentence that says what the table shows.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+    """
+    # pandas would draw a random id, and the same page would differ from build to build.
+    styled = table.style.hide(axis="index").set_caption(caption)
+    return styled.format(precision=3, thousands=",").set_uuid(f"t{hash_json(caption)[:8]}")
