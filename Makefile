@@ -24,11 +24,11 @@ RUN  := env PATH="$(CURDIR)/$(VENV)/bin:$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)"
 GROUP := bash workflow/group.sh
 
 # --- the environment ---------------------------------------------------------------------
-# The stamps hold what the environment was made from. A stamp is written last, so that a
-# half-built environment never counts; the folder is part of it, because an environment
-# cannot be moved or copied.
-LOCK_SHA    := $(shell { pwd; cat requirements.lock; } | sha256sum | cut -d' ' -f1)
-PROJECT_SHA := $(shell { pwd; cat requirements.lock pyproject.toml; } | sha256sum | cut -d' ' -f1)
+# The stamps hold what the environment was made from (of the lock all but its comments). A
+# stamp is written last, so that a half-built environment never counts; the folder is part
+# of it, because an environment cannot be moved or copied.
+LOCK_SHA    := $(shell { pwd; sed '/^ *\#/d' requirements.lock; } | sha256sum | cut -d' ' -f1)
+PROJECT_SHA := $(shell { echo $(LOCK_SHA); cat pyproject.toml; } | sha256sum | cut -d' ' -f1)
 LOCK_STAMP    := $(VENV)/.lock-sha
 PROJECT_STAMP := $(VENV)/.project-sha
 LOCKED_EXTRAS := training book batch development
@@ -98,14 +98,16 @@ render: venv
 	fi
 	mkdir -p _build
 	exec 9>_build/.book.lock
-	if ! flock -n 9; then
+	# An interrupted one may take some seconds to end.
+	if ! flock -w 15 9; then
 	    echo 'error: another `make book` is running in this folder.' >&2
 	    echo '  remedy: wait for it, or end it, and run the same command again.' >&2
 	    exit 1
 	fi
 	# This lock falls with its process, which Snakemake's own does not after a kill: --nolock.
-	# Values are YAML to Snakemake; quoted, every name stays the text that it is.
-	quoted() { printf "'%s'" "$${1//\'/\'\'}"; }
+	# Values are YAML to Snakemake; quoted, every name stays the text that it is. It strips
+	# quotes at the ends before that, but not beyond a space.
+	quoted() { printf " '%s' " "$${1//\'/\'\'}"; }
 	exec $(RUN) $(GROUP) snakemake -s workflow/Snakefile --profile workflow/profiles/local \
 	    --cores "$$CORES" --nolock \
 	    --config preset="$$(quoted "$$PRESET")" data="$$(quoted "$$data")"

@@ -117,7 +117,8 @@ def plan_augmentation(
     Source: figure 11 of the report (`mir2019report`).
     """
     _check_plan(cells, samples, probability)
-    pipeline = _report_pipeline(sorted(cells.image), probability)
+    names = sorted(cells.image)
+    pipeline = _report_pipeline(len(names), probability)
     forms = {_key(apply_symmetry(_probe(), number)): number for number in range(8)}
     with _seeded(seed):
         # The order of draws is that of Augmentor's own `sample`: first all images, then
@@ -126,7 +127,7 @@ def plan_augmentation(
         results = [np.asarray(pipeline._execute(p, save_to_disk=False)) for p in pictures]
     plan = pd.DataFrame(
         {
-            "image": [picture.class_label for picture in pictures],
+            "image": [names[picture.class_label_int] for picture in pictures],
             "symmetry": [forms[_key(result)] for result in results],
         }
     )
@@ -161,15 +162,16 @@ def _key(image: np.ndarray) -> bytes:
     return np.ascontiguousarray(image).tobytes()
 
 
-def _report_pipeline(names: list[str], probability: float):
-    """Augmentor's pipeline as the report set it up, over probes named as the images."""
+def _report_pipeline(images: int, probability: float):
+    """Augmentor's pipeline as the report set it up, over numbered probes."""
     from Augmentor import Pipeline
     from Augmentor.ImageUtilities import AugmentorImage
 
     pipeline = Pipeline()
     probe = Image.fromarray(_probe())
     pipeline.augmentor_images = [
-        AugmentorImage(None, None, pil_images=probe, class_label=name) for name in names
+        AugmentorImage(None, None, pil_images=probe, class_label_int=row)
+        for row in range(images)
     ]
     for operation in OPERATIONS:
         getattr(pipeline, operation)(probability=probability)
@@ -228,7 +230,7 @@ def measure_firing(probability: float, *, draws: int = 20_000, seed: int = 7) ->
 
     pipeline = Pipeline()
     pipeline.flip_left_right(probability=probability)
-    picture = AugmentorImage(None, None, pil_images=Image.fromarray(_probe()), class_label="")
+    picture = AugmentorImage(None, None, pil_images=Image.fromarray(_probe()))
     untouched = _key(_probe())
     with _seeded(seed):
         fired = [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import resource
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
@@ -26,9 +28,12 @@ def load_keras() -> ModuleType:
     DependencyError
         When Keras or its backend is not installed.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hints about CPU instructions
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
     try:
-        return import_module("keras")
+        with _quiet_start():
+            return import_module("keras")
     except ImportError as error:
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")
         raise DependencyError(
@@ -36,6 +41,21 @@ def load_keras() -> ModuleType:
             remedy="Install it with `pip install 'alllib[training]'`, or set KERAS_BACKEND to "
             "jax or torch where one of these is installed.",
         ) from error
+
+
+@contextlib.contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Hide what TensorFlow's C++ part prints while it loads, which no setting silences and
+    which would stand on every page. Python's errors and warnings are not touched."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def describe_device() -> dict[str, str | int]:

@@ -84,7 +84,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", default="honest", help="published, honest, or a name")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--run", metavar="ID", help="name of the run record")
-    parser.add_argument("--data", default="", help="folder of a data set (default: synthetic)")
+    parser.add_argument("--data", default="synthetic", help="`synthetic`, a name, or a folder")
     parser.add_argument("--images", type=int, default=1000, help="number of synthetic cells")
     parser.add_argument("--input-size", type=int, help="pixels (default: the recipe's)")
     parser.add_argument("--epochs", type=int, help="default: the recipe's")
@@ -110,7 +110,7 @@ def _fetch_data(given: argparse.Namespace) -> None:
 
 
 def _make_data(given: argparse.Namespace) -> None:
-    from .datasets import prepare_data
+    from .downloads import prepare_data
     from .synthetic import SyntheticDesign, make_dataset
 
     if given.root is None:
@@ -137,7 +137,8 @@ def _write_twins(given: argparse.Namespace) -> None:
 
 
 def _train(given: argparse.Namespace) -> None:
-    from .datasets import load_cells, prepare_data
+    from .datasets import load_cells
+    from .downloads import prepare_data
     from .recipes import load_recipe, resolve_protocol
     from .splits import make_split
     from .tables import interval

@@ -34,7 +34,7 @@ from PIL import Image, UnidentifiedImageError
 
 from .errors import DataError, ImageError, RecipeError, suggest
 from .files import hash_json, whole_file, workspace
-from .synthetic import SyntheticDesign, make_dataset, read_manifest
+from .synthetic import read_manifest
 
 __all__ = [
     "COLUMNS",
@@ -44,7 +44,6 @@ __all__ = [
     "detect_dataset",
     "get_dataset",
     "load_cells",
-    "prepare_data",
     "read_image",
 ]
 
@@ -353,28 +352,6 @@ def detect_dataset(root: str | Path) -> str:
         remedy="C-NMC 2019 has folders fold_0, fold_1, fold_2 with all and hem in each; B-ALL "
         "has Benign, Early, Pre and Pro. Give the folder that holds these.",
     )
-
-
-def prepare_data(data: str = "", *, images: int = 1000, seed: int = 2019) -> Path:
-    """Folder to read images from: the one named, or synthetic cells made on the spot.
-
-    Parameters
-    ----------
-    data : str
-        Folder of a data set; empty for synthetic cells.
-    images : int
-        Number of synthetic cells.
-    seed : int
-        Seed of the synthetic cells.
-
-    Returns
-    -------
-    pathlib.Path
-    """
-    if data:
-        return Path(data).expanduser()
-    root = workspace() / "_build" / "data" / f"synthetic-{images}-{seed}"
-    return make_dataset(root, SyntheticDesign(images=images, seed=seed))
 
 
 def load_cells(root: str | Path, dataset: str | None = None) -> pd.DataFrame:

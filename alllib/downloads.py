@@ -1,4 +1,4 @@
-"""Downloads of the real data sets, and their comparison with the official list."""
+"""Getting a data set: downloads, synthetic cells, and the comparison with the official list."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from .datasets import (
     COLUMNS,
+    DATASETS,
     FINAL,
     PRELIMINARY,
     folders_named,
@@ -24,6 +25,8 @@ from .datasets import (
     subject_groups,
 )
 from .errors import DataError, DependencyError, FetchError, ImageError
+from .files import workspace
+from .synthetic import SyntheticDesign, make_dataset
 
 __all__ = ["DownloadReport", "check_download", "fetch_dataset", "official_cells", "official_files"]
 
@@ -81,6 +84,8 @@ def official_files() -> pd.DataFrame:
     source = package_files("alllib") / "data" / "cnmc2019_files.parquet"
     with as_file(source) as path:
         table = pd.read_parquet(path)
+    named = ["phase", "fold", "class", "subject"]
+    table[named] = table[named].astype("string")  # stored as categories
     table["sha256"] = [digest.hex() for digest in table.sha256]
     return table
 
@@ -272,3 +277,27 @@ def _fetch_error(handle: str, error: Exception) -> FetchError:
 def _first_line(error: Exception) -> str:
     lines: Iterable[str] = str(error).strip().splitlines() or ["no details"]
     return next(iter(lines))
+
+
+def prepare_data(data: str = "synthetic", *, images: int = 1000, seed: int = 2019) -> Path:
+    """Folder to read images from.
+
+    Parameters
+    ----------
+    data : str
+        `synthetic` for cells made on the spot, the name of a data set to download, or a
+        folder that holds one.
+    images : int
+        Number of synthetic cells.
+    seed : int
+        Seed of the synthetic cells.
+
+    Returns
+    -------
+    pathlib.Path
+        For `alllib.datasets.load_cells`.
+    """
+    if data == "synthetic":
+        root = workspace() / "_build" / "data" / f"synthetic-{images}-{seed}"
+        return make_dataset(root, SyntheticDesign(images=images, seed=seed))
+    return fetch_dataset(data) if data in DATASETS else Path(data).expanduser()

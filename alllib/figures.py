@@ -13,6 +13,7 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
 __all__ = ["COLOURS", "plot_confusion", "plot_history", "plot_intervals", "plot_montage",
+    "say",
            "set_style", "show"]  # fmt: skip
 
 # Okabe and Ito's palette (doi 10.1038/nmeth.1618): told apart by colour-blind readers.
@@ -51,6 +52,11 @@ def show(figure: Figure, *, caption: str, alt: str) -> None:
         raw=True,
     )
     display(Markdown(f"*{caption}*"), metadata={"alllib": "caption"})
+
+
+def say(text: str) -> None:
+    """Display a sentence whose numbers were computed, as Markdown."""
+    display(Markdown(text))
 
 
 def plot_montage(

@@ -42,8 +42,8 @@ class _Kind:
 
 
 _KINDS = {
-    "ALL": _Kind(10.49, 0.175, 0.058, 0.9, 0.45, 0.088, 20.0, 0.015),
-    "HEM": _Kind(10.12, 0.245, 0.046, 0.25, 0.10, 0.080, 26.0, -0.015),
+    "ALL": _Kind(10.49, 0.185, 0.074, 0.9, 0.45, 0.088, 20.0, 0.015),
+    "HEM": _Kind(10.14, 0.245, 0.058, 0.25, 0.10, 0.080, 26.0, -0.015),
 }
 
 
@@ -151,7 +151,7 @@ def draw_nucleus(
         uint8, (size, size, 3), RGB.
     """
     kind, scale = _KINDS[label], size / _FULL
-    radius, shred = _draw_outline(rng, kind, stain, label)
+    radius, shred = _draw_outline(rng, kind, stain), _draw_shred(rng)
     inside, whole, debris = _fill(rng, radius * scale, shred * scale, size)
     texture = _draw_texture(rng, kind, stain, scale, whole.shape)
     logs, outer = _shade(inside, texture, stain, scale)
@@ -167,14 +167,14 @@ def draw_nucleus(
     return _place(rng, colours.astype("u1"), size)
 
 
-def _draw_outline(
-    rng: np.random.Generator, kind: _Kind, stain: Stain, label: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Radius of the nucleus by angle, and of what cytoplasm hangs on it."""
-    turn = np.linspace(0, 2 * np.pi, _TURN, endpoint=False)
+def _draw_outline(rng: np.random.Generator, kind: _Kind, stain: Stain) -> np.ndarray:
+    """Radius of the nucleus by angle: an oval with waves, clefts, knobs and flat sides."""
+    turn = _turns()
     order = np.arange(2, 64)
     wave = kind.waviness * stain.waviness * np.exp(rng.normal(0, 0.35))
-    height = wave * (1 + 0.5 * (order == 2)) * (order / 2.0) ** -1.9 + wave * 0.03 * (order > 9) * (order / 10.0) ** -0.8
+    oval = 1 + 0.5 * (order == 2)
+    fringe = 0.03 * (order > 9) * (order / 10.0) ** -0.8
+    height = wave * (oval * (order / 2.0) ** -1.9 + fringe)
     spectrum = np.zeros(_TURN // 2 + 1, complex)
     spectrum[2:64] = height * (rng.normal(size=62) + 1j * rng.normal(size=62)) * _TURN / 4
     shape = 1 + np.fft.irfft(spectrum, _TURN)
@@ -191,14 +191,21 @@ def _draw_outline(
     shape = np.clip(shape, 0.5, 1.6)
     area = kind.area + stain.area + rng.normal(0, kind.spread)
     area = min(area, 2 * _LARGEST - area)
-    radius = shape * np.sqrt(np.exp(area) / np.pi / np.mean(shape**2))
-    shred = np.zeros(_TURN)
-    if rng.random() < 0.22:
-        width = rng.uniform(0.15, 0.5)
-        shred = rng.uniform(3, 12) * _bell(turn, rng.uniform(0, 2 * np.pi), width)
-        ragged = ndimage.gaussian_filter1d(rng.normal(size=_TURN), 18, mode="wrap")
-        shred = np.maximum(shred * (1 + 3 * ragged) - 1.2, 0)
-    return radius, shred
+    return shape * np.sqrt(np.exp(area) / np.pi / np.mean(shape**2))
+
+
+def _draw_shred(rng: np.random.Generator) -> np.ndarray:
+    """Thickness by angle of the cytoplasm that hangs on the nucleus; mostly none."""
+    if rng.random() >= 0.22:
+        return np.zeros(_TURN)
+    width = rng.uniform(0.15, 0.5)
+    shred = rng.uniform(3, 12) * _bell(_turns(), rng.uniform(0, 2 * np.pi), width)
+    ragged = ndimage.gaussian_filter1d(rng.normal(size=_TURN), 18, mode="wrap")
+    return np.maximum(shred * (1 + 3 * ragged) - 1.2, 0)
+
+
+def _turns() -> np.ndarray:
+    return np.linspace(0, 2 * np.pi, _TURN, endpoint=False)
 
 
 def _bell(turn: np.ndarray, centre: float, width: float) -> np.ndarray:
@@ -210,9 +217,9 @@ def _fill(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Masks, in the smallest box: the nucleus, all that is drawn, and the debris."""
     scale, centre, length, bend = size / _FULL, 0.0, 0.0, 0.0
-    if rng.random() < 0.09:  # a strand of debris that the segmentation took along
+    if rng.random() < 0.05:  # a strand of debris that the segmentation took along
         centre, bend = rng.uniform(-np.pi, np.pi), rng.normal(0, 0.7)
-        length = scale * min(rng.gamma(1.6, 65.0), 260.0)
+        length = scale * min(rng.gamma(1.8, 85.0), 260.0)
     reach = int(np.ceil(min((radius + shred).max() + length, 0.7 * size))) + 2
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype("f4")
     distance, angle = np.hypot(y, x), np.arctan2(y, x)
@@ -223,8 +230,9 @@ def _fill(
     if length:
         beyond = (distance - radius.mean()) / length
         off = (angle - centre - bend * beyond + np.pi) % (2 * np.pi) - np.pi
-        wave = 1 + 0.4 * np.sin(rng.uniform(5, 14) * beyond + rng.uniform(0, 6))
-        wide = rng.uniform(4, 12) * scale * (1.1 - 0.6 * beyond) * wave
+        wave = 1 + 0.4 * np.sin(rng.uniform(4, 12) * beyond + rng.uniform(0, 6))
+        wave += 0.25 * np.sin(rng.uniform(15, 30) * beyond)
+        wide = rng.uniform(6, 17) * scale * (1.1 - 0.6 * beyond) * wave
         debris = (np.abs(off) * distance < wide) & (beyond > -0.5) & (beyond < 1) & ~inside
         whole |= debris
     rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
@@ -283,7 +291,7 @@ def _shade(
     logs += np.clip(2 - 2 * near[core], 0, 1)[..., None] * _RIM
     logs += np.clip(2 - 2 * deep[core], 0, 1)[..., None] * _SHELL
     slope = sum(way * step[core] for way, step in zip(stain.fringe, np.gradient(near), strict=True))
-    logs += (slope * scale)[..., None] * np.array([0.9, 0.1, -0.8], "f4")
+    logs += (slope * scale)[..., None] * np.array([1.3, 0.3, -1.1], "f4")
     return logs, np.clip(1 - 2 * near[core], 0, 1)
 
 

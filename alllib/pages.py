@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ __all__ = [
 
 PACKAGE = Path(__file__).resolve().parent
 COMPUTE = ("keras", "numpy", "pandas", "pillow", "scikit-learn", "tensorflow", "tensorflow-cpu")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SITE_PARTS = ("_config.yml", "_toc.yml", "book", "vendor")
 
 
@@ -303,9 +305,9 @@ def render(root: str | Path, site: str | Path, html: str | Path) -> None:
     entries = toc_entries(site / "_toc.yml")
     build = site.parent / "render"
     shutil.rmtree(build, ignore_errors=True)
-    command = [sys.executable, "-m", "jupyter_book", "build", str(site), "-q", "-W", "-n"]
-    command += ["--keep-going", "--path-output", str(build)]
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+    command += [str(site), "-W", "-n", "--keep-going", "--path-output", str(build)]
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     made = build / "_build" / "html"
     missing = [entry for entry in entries if not (made / f"{entry}.html").is_file()]
@@ -317,11 +319,12 @@ def render(root: str | Path, site: str | Path, html: str | Path) -> None:
 
 
 def _render_failed(log: str, missing: list[str]) -> NotebookError:
-    told = [line for line in log.splitlines() if "WARNING" in line or "ERROR" in line]
+    lines = [_COLOUR.sub("", line) for line in log.splitlines()]
+    told = [line for line in lines if "WARNING" in line or "ERROR" in line]
     told += [f"no page was made for the entry {entry}" for entry in missing]
     return NotebookError(
         "The book could not be rendered without a warning:\n"
-        + "\n".join("    " + line for line in told or log.splitlines()[-15:]),
+        + "\n".join("    " + line for line in told or lines[-15:]),
         remedy="Mend the prose that the lines name, and build again; no notebook runs again.",
     )
 

@@ -288,7 +288,8 @@ def resolve_parameters(
     declared = read_parameters(source)
     table = load_preset(preset, presets)
     general = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    own = table.get(topic, {})
+    own = table.get(topic)
+    own = own if isinstance(own, dict) else {}
     values = {name: parameter.value for name, parameter in declared.items()}
     origin = f"preset {preset}"
     for name, value in general.items():

@@ -299,7 +299,9 @@ def test_environment_is_built_once_and_again_when_the_lock_changes(small_project
     (small_project / "Makefile").touch()
     (small_project / "requirements.lock").touch()
     assert "Building" not in make(small_project, "venv", python).stdout
-    (small_project / "requirements.lock").write_text("# changed\n")
+    (small_project / "requirements.lock").write_text("# a comment\n")
+    assert "Building" not in make(small_project, "venv", python).stdout
+    (small_project / "requirements.lock").write_text("--no-binary=none\n")
     assert "Building" in make(small_project, "venv", python).stdout
     (small_project / ".venv" / "bin" / "python").unlink()
     assert "Building" in make(small_project, "venv", python).stdout

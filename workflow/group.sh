@@ -7,8 +7,9 @@
 set -u
 
 if [ "${ALLLIB_GROUP:-}" != 1 ] && command -v setpriv >/dev/null; then
-    # Also when the caller is killed with no chance to pass a signal on.
-    ALLLIB_GROUP=1 exec setpriv --pdeathsig TERM bash "$0" "$@"
+    # setpriv: also when the caller is killed with no chance to pass a signal on.
+    # env: a command started in the background of a script would ignore the interrupt.
+    ALLLIB_GROUP=1 exec setpriv --pdeathsig TERM env --default-signal=INT bash "$0" "$@"
 fi
 unset ALLLIB_GROUP
 

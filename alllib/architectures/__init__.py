@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ..backend import load_keras
 from ..errors import RecipeError, suggest
 
 if TYPE_CHECKING:
@@ -54,5 +55,6 @@ def build_network(recipe: Recipe, *, classes: int, input_size: int | None = None
             where="input_size",
             remedy=f"Choose {wanted.minimum_input} or more.",
         )
+    load_keras()  # before the network's module does, so that a lacking backend is said clearly
     module = import_module(f"{__name__}.{ARCHITECTURES[wanted.name]}")
     return module.build(size, classes, **wanted.settings)

@@ -1,0 +1,176 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Augmentation
+#
+# *What is in a training set that was made larger by turning its images?* The report turns and
+# mirrors its training images with the library Augmentor
+# {cite:p}`mir2019report,bloice2019augmentor`, so that the network never sees the same
+# picture twice. We draw the same pictures and count.
+#
+# :::{admonition} Before you start
+# **You will learn** the eight symmetries of the square, how to make a random step repeatable,
+# and how to measure what a library really does.
+# **You need** [the split](splitting). **Time**: fifteen minutes to read, under a minute to run
+# on two CPU cores.
+# :::
+
+# %% tags=["parameters"]
+data = "synthetic"  # `synthetic`, a name such as `cnmc2019`, or the folder of a data set
+images = 600  # number of synthetic cells
+seed = 2019  # seed of the synthetic cells
+draws = 20000  # draws for measuring the true probability of an operation
+
+# %% [markdown]
+# ## Four operations, eight pictures
+#
+# The report's pipeline turns by a quarter, turns by three quarters, mirrors left to right and
+# mirrors top to bottom, each by chance. Whatever happens, the result is one of the eight
+# symmetries of a square.
+
+# %%
+from alllib.augmentation import (
+    OPERATIONS,
+    SYMMETRIES,
+    apply_symmetry,
+    firing_probability,
+    measure_firing,
+    plan_augmentation,
+)
+from alllib.datasets import load_cells, read_image
+from alllib.downloads import prepare_data
+from alllib.figures import COLOURS, plot_montage, say, set_style, show
+from alllib.recipes import load_recipe
+from alllib.splits import make_split
+from alllib.tables import style
+
+# %%
+set_style()
+recipe = load_recipe("mir2019-proposed")
+split = make_split(load_cells(prepare_data(data, images=images, seed=seed)), "image")
+train = split.part("train")
+picture = read_image(train.path.iloc[0])
+show(
+    plot_montage([apply_symmetry(picture, s) for s in range(8)], SYMMETRIES, columns=4),
+    caption=f"One training image ({train.image.iloc[0]}) in its eight forms.",
+    alt="The same nucleus eight times: " + ", ".join(SYMMETRIES) + ".",
+)
+
+# %% [markdown]
+# A cell has no up and no left, so each form is as plausible as the original. That makes these
+# augmentations safe here, and the only ones that the report used.
+
+# %% [markdown]
+# ## A plan instead of files
+#
+# The report wrote every picture to disk. But a picture is fully described by the image and
+# the symmetry. So we let Augmentor draw on a tiny probe image, once, from a fixed seed, and
+# keep the list: the *plan*. Run twice, it is the same plan.
+
+# %%
+settings = recipe.augmentation
+plan = plan_augmentation(
+    train, samples=settings.samples, probability=settings.probability, seed=settings.seed
+)
+again = plan_augmentation(
+    train, samples=settings.samples, probability=settings.probability, seed=settings.seed
+)
+assert plan.equals(again)
+style(plan.head(), "First pictures of the plan; a symmetry is a number from 0 to 7.")
+
+# %%
+share = plan.symmetry.value_counts(normalize=True).sort_index().reindex(range(8), fill_value=0)
+table = share.rename("share").reset_index().assign(form=list(SYMMETRIES))
+style(table[["symmetry", "form", "share"]], "How often each form was drawn.")
+
+# %% [markdown]
+# The forms are not equally frequent. Two rotations that cancel leave the image as it was, and
+# the library has a habit of its own.
+
+# %% [markdown]
+# ## What probability is it really?
+#
+# Augmentor compares the nominal probability with a random number *rounded to one decimal*.
+# We measure how often an operation fires.
+
+# %%
+rows = [
+    (nominal, firing_probability(nominal), measure_firing(nominal, draws=draws))
+    for nominal in (0.1, 0.25, 0.5, 0.75, 1.0)
+]
+import pandas as pd
+
+firing = pd.DataFrame(rows, columns=["nominal", "by the rule", "measured"])
+style(firing, f"How often an operation of Augmentor fires, measured on {draws:,} draws.")
+
+# %%
+import matplotlib.pyplot as plt
+
+figure, axis = plt.subplots(figsize=(4.2, 3.4))
+axis.plot([0, 1], [0, 1], "--", color="grey", label="as written")
+axis.plot(firing.nominal, firing.measured, "o", color=COLOURS["ALL"], label="measured")
+axis.set(xlabel="nominal probability", ylabel="share of draws in which it fired")
+axis.legend(frameon=False)
+half = firing.set_index("nominal").loc[0.5]
+show(
+    figure,
+    caption="Nominal and true probability of an operation of Augmentor.",
+    alt=f"Points lie near the diagonal, most above it; at nominal 0.5 it is {half.measured:.3f}.",
+)
+
+# %% tags=["hide-input"]
+fired = firing_probability(settings.probability)
+unturned = fired**2 + (1 - fired) ** 2
+expected = unturned * (1 - fired) ** 2
+nominal = 2 * settings.probability**2 * (1 - settings.probability) ** 2
+copies = (plan.symmetry == 0).mean()
+distinct = len(plan.drop_duplicates()) / len(plan)
+say(
+    f"With the {len(OPERATIONS)} operations written at {settings.probability}, {nominal:.1%} of "
+    f"the pictures would be exact copies of their original; with the true probability of "
+    f"{fired:.2f} it is {expected:.1%}. In this plan **{copies:.1%}** are copies, and of "
+    f"{len(plan):,} pictures only {distinct:.0%} are distinct. The statement that no picture is "
+    f"seen twice does not hold."
+)
+
+# %% [markdown]
+# ## Augment after the split, never before
+#
+# A turned copy of a validation image in the training part is the validation image. The
+# planner therefore refuses any image outside the training part.
+
+# %%
+from alllib.errors import AugmentationError
+
+try:
+    plan_augmentation(split.cells, samples=10)
+except AugmentationError as error:
+    print(error)
+
+# %% [markdown]
+# ## Summary
+#
+# - Two rotations and two flips give eight forms of an image and no new cell.
+# - Measure a library before you describe what it did.
+# - A plan is the augmented set without the gigabytes; `write_augmented` writes the files
+#   where somebody wants them.
+#
+# ```{exercise}
+# :label: augmentation-count
+# How many distinct pictures can at most be made of the training part in this way?
+# ```
+#
+# ```{solution} augmentation-count
+# :class: dropdown
+# Eight for each distinct image: `8 * train.sha256.nunique()`.
+# ```
+#
+# **Next**: [the network that the report proposed](proposed_model) is trained on this plan.
