@@ -22,7 +22,7 @@ from PIL import Image
 
 from .datasets import read_image
 from .errors import AugmentationError, DiskError
-from .files import whole_folder
+from .files import locked, whole_folder
 from .parallel import map_images
 
 __all__ = [
@@ -170,8 +170,7 @@ def _report_pipeline(images: int, probability: float):
     pipeline = Pipeline()
     probe = Image.fromarray(_probe())
     pipeline.augmentor_images = [
-        AugmentorImage(None, None, pil_images=probe, class_label_int=row)
-        for row in range(images)
+        AugmentorImage(None, None, pil_images=probe, class_label_int=row) for row in range(images)
     ]
     for operation in OPERATIONS:
         getattr(pipeline, operation)(probability=probability)
@@ -260,34 +259,48 @@ def write_augmented(cells: pd.DataFrame, plan: pd.DataFrame, folder: str | Path)
     Raises
     ------
     AugmentationError
-        When the folder exists, or an image of the plan is not in the table.
+        When the folder exists, or an image of the plan is not in the table or has no class.
     DiskError
         When the disk is too small (checked first) or cannot be written.
     """
     folder = Path(folder)
-    rows = cells.set_index("image")
-    unknown = set(plan.image) - set(rows.index)
-    if unknown or folder.exists():
-        raise AugmentationError(
-            "The plan names an image that the cell table lacks."
-            if unknown
-            else "The folder for the augmented pictures exists already.",
-            where=sorted(unknown)[0] if unknown else folder,
-            remedy="Draw the plan from this table."
-            if unknown
-            else "Remove it or choose another one; nothing is overwritten.",
-        )
-    chosen = rows.loc[plan.image]
-    _require_space(folder, int((chosen.width * chosen.height * 3 + 54).sum()))
+    chosen = _chosen(cells, plan)
     items = list(
         zip(range(len(plan)), chosen.index, chosen.path, chosen.label, plan.symmetry, strict=True)
     )
-    with whole_folder(folder) as partial_folder:
-        for label in chosen.label.unique():
-            (partial_folder / label.lower()).mkdir()
-        for _ in map_images(partial(_write_one, partial_folder), items, title="augmenting"):
-            pass
+    with locked(folder):
+        if folder.exists():
+            raise AugmentationError(
+                "The folder for the augmented pictures exists already.",
+                where=folder,
+                remedy="Remove it or choose another one; nothing is overwritten.",
+            )
+        _require_space(folder, _bytes_as_bmp(chosen))
+        with whole_folder(folder) as partial_folder:
+            for label in chosen.label.unique():
+                (partial_folder / label.lower()).mkdir()
+            for _ in map_images(partial(_write_one, partial_folder), items, title="augmenting"):
+                pass
     return folder
+
+
+def _chosen(cells: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
+    """Row of the cell table for each picture of the plan, indexed by image."""
+    rows = cells[cells.label.notna()].set_index("image")
+    unknown = sorted(set(plan.image) - set(rows.index))
+    if unknown:
+        raise AugmentationError(
+            "The plan names an image that the cell table lacks, or that has no class.",
+            where=unknown[0],
+            remedy="Draw the plan from the labelled images of this table.",
+        )
+    return rows.loc[plan.image]
+
+
+def _bytes_as_bmp(chosen: pd.DataFrame) -> int:
+    """Disk space of 24-bit BMP files: a header, and rows filled up to four bytes."""
+    row = (chosen.width * 3 + 3) // 4 * 4
+    return int((row * chosen.height + 54).sum())
 
 
 def _write_one(folder: Path, item: tuple) -> None:

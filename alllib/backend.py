@@ -34,7 +34,7 @@ def load_keras() -> ModuleType:
     try:
         with _quiet_start():
             return import_module("keras")
-    except ImportError as error:
+    except (ImportError, ValueError) as error:  # ValueError: the backend's name is not known
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")
         raise DependencyError(
             f"Keras cannot be loaded with backend {backend!r}: {error}.",
@@ -46,7 +46,7 @@ def load_keras() -> ModuleType:
 @contextlib.contextmanager
 def _quiet_start() -> Iterator[None]:
     """Hide what TensorFlow's C++ part prints while it loads, which no setting silences and
-    which would stand on every page. Python's errors and warnings are not touched."""
+    which would stand on every page. Exceptions are not touched."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:

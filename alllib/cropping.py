@@ -105,9 +105,10 @@ def _measure(path: str) -> tuple[int, ...]:
     across, down = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     left, right = int(across[0]), int(across[-1]) + 1
     top, bottom = int(down[0]), int(down[-1]) + 1
-    # Margins as `crop_center` cuts them: the odd pixel goes from the right and bottom.
-    need_across = max(width - 2 * left, 2 * right - width)
-    need_down = max(height - 2 * top, 2 * bottom - height)
+    # Margins as `crop_center` cuts them: the left one is rounded down, so that one pixel
+    # less of a square does where the margins are odd.
+    need_across = max(width - 2 * left - 1, 2 * right - width)
+    need_down = max(height - 2 * top - 1, 2 * bottom - height)
     box = max(right - left, bottom - top)
     return int(mask.sum()), left, top, right, bottom, box, max(need_across, need_down)
 

@@ -27,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -107,7 +108,9 @@ class _clear_image_errors:
         return None
 
     def __exit__(self, kind, error, trace) -> None:
-        if isinstance(error, (UnidentifiedImageError, OSError, SyntaxError, ValueError)):
+        # A damaged header may promise a picture of any size.
+        broken = (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError)
+        if isinstance(error, (*broken, OSError)):
             cause = str(error).replace(str(self.path), "the file")
             raise ImageError(
                 f"This image cannot be read ({cause}).",
@@ -130,16 +133,34 @@ def images_in(folder: Path) -> Iterator[Path]:
     """Image files of one folder in sorted order, litter left out.
 
     Archives made on a Mac carry an unreadable `._*` twin of every file.
+
+    Raises
+    ------
+    DataError
+        When the folder cannot be listed.
     """
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        _refuse_folder(error)
+    for path in paths:
         if not path.name.startswith(".") and path.suffix.lower() in SUFFIXES:
             yield path
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    raise DataError(
+        f"This folder cannot be listed ({error.strerror}).",
+        where=error.filename,
+        remedy="Give yourself permission to read it, or unpack the download again.",
+    ) from error
 
 
 def folders_named(root: Path, pattern: str, depth: int = 3) -> list[Path]:
     """Folders below `root` whose name matches, at most `depth` levels down."""
     found = []
-    for folder, below, _ in os.walk(root):
+    # Without `onerror` a folder that cannot be read would pass for an empty one.
+    for folder, below, _ in os.walk(root, onerror=_refuse_folder):
         below[:] = sorted(b for b in below if not b.startswith((".", "__MACOSX")))
         here = Path(folder)
         found += [here / name for name in below if re.fullmatch(pattern, name)]
@@ -172,6 +193,14 @@ def list_cnmc(root: Path) -> pd.DataFrame:
 
 
 def _fold_rows(fold: Path) -> Iterator[dict]:
+    for folder in folders_named(fold, r".*", depth=0):
+        if folder.name not in ("all", "hem") and any(images_in(folder)):
+            raise DataError(
+                f"This folder holds images and is none of the classes of {fold.name}.",
+                where=folder,
+                remedy="Rename it to 'all' or 'hem' if that is what it holds, or move it out "
+                "of the fold.",
+            )
     for label in ("all", "hem"):
         folder = fold / label
         if not folder.is_dir():
@@ -211,18 +240,43 @@ def _preliminary(folder: Path) -> Iterator[dict]:
             where=candidates[1],
             remedy="Download it with the data set, or remove the folder of that phase.",
         )
-    names = pd.read_csv(labels_file).set_index("new_names").Patient_ID
+    names = _preliminary_names(labels_file)
     for path in images_in(folder):
         key = f"{path.stem}.bmp"
-        if key not in names.index:
+        if key not in names:
             raise DataError(
                 f"The label file has no row for {key!r}.",
                 where=path,
                 remedy=f"Compare with {labels_file}; download the data set again if rows lack.",
             )
-        original = Path(names.loc[key])
+        original = labels_file / names[key]  # an error names the label file too
         row = _cnmc_row(original, original.stem.rsplit("_", 1)[-1], "preliminary")
         yield row | dict(path=path)
+
+
+def _preliminary_names(labels_file: Path) -> dict[str, str]:
+    """Official name of each file of the preliminary phase, from the label file."""
+    try:
+        table = pd.read_csv(labels_file, dtype="string")
+        names, originals = table.new_names, table.Patient_ID
+        classes = table.labels.map({"1": "all", "0": "hem"})
+    except (AttributeError, OSError, ValueError) as error:
+        raise DataError(
+            "This label file cannot be read (columns Patient_ID, new_names, labels).",
+            where=labels_file,
+            remedy="Download it again with the data set.",
+        ) from error
+    said = originals.str.extract(r"_([a-z]+)\.bmp$", expand=False)
+    wrong = names.isna() | names.duplicated(keep=False) | ~(said == classes).fillna(False)
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        raise DataError(
+            f"Row {row + 1} of this label file names an image twice, or two classes for it: "
+            f"{', '.join(table.iloc[row].fillna('').astype(str))}.",
+            where=labels_file,
+            remedy="Download it again with the data set.",
+        )
+    return dict(zip(names, originals, strict=True))
 
 
 def subject_groups() -> dict[str, str]:
@@ -305,7 +359,7 @@ DATASETS = {
     entry.name: entry
     for entry in (
         Dataset("cnmc2019", "C-NMC 2019", ("ALL", "HEM"), "ALL", "CC BY 3.0",
-                "andrewmvd/leukemia-classification", "gupta2019cnmc", list_cnmc),
+                "andrewmvd/leukemia-classification", "mourya2019cnmc", list_cnmc),
         Dataset("ball2021", "B-ALL", ("Benign", "Early", "Pre", "Pro"), "", "not settled",
                 "mehradaria/leukemia", "aria2021ball", list_ball),
         Dataset("synthetic", "synthetic cells", ("ALL", "HEM"), "ALL", "CC BY 4.0",
@@ -434,9 +488,8 @@ def _measured(table: pd.DataFrame, root: Path) -> pd.DataFrame:
         for path, stat in zip(table.path, stats, strict=True)
     ]
     cache = workspace() / "_build" / "cells" / f"{hash_json([str(root), listing])[:20]}.parquet"
-    if cache.is_file():
-        measured = pd.read_parquet(cache)
-    else:
+    measured = _cached(cache, len(table))
+    if measured is None:
         with ThreadPoolExecutor() as pool:
             measured = pd.DataFrame(
                 pool.map(_measure, table.path), columns=["width", "height", "sha256"]
@@ -444,6 +497,16 @@ def _measured(table: pd.DataFrame, root: Path) -> pd.DataFrame:
         with whole_file(cache) as partial:
             measured.to_parquet(partial)
     return pd.concat([table.reset_index(drop=True), measured], axis=1)
+
+
+def _cached(cache: Path, rows: int) -> pd.DataFrame | None:
+    """What was measured before; None where that is missing or damaged."""
+    try:
+        measured = pd.read_parquet(cache)
+    except (OSError, ValueError):
+        return None
+    fits = list(measured) == ["width", "height", "sha256"] and len(measured) == rows
+    return measured if fits else None
 
 
 def _measure(path: Path) -> tuple[int, int, str]:

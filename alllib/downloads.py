@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib.resources import as_file
@@ -24,8 +25,8 @@ from .datasets import (
     read_image,
     subject_groups,
 )
-from .errors import DataError, DependencyError, FetchError, ImageError
-from .files import workspace
+from .errors import DataError, DependencyError, DiskError, FetchError, ImageError
+from .files import clear_errors, workspace
 from .synthetic import SyntheticDesign, make_dataset
 
 __all__ = ["DownloadReport", "check_download", "fetch_dataset", "official_cells", "official_files"]
@@ -35,9 +36,9 @@ __all__ = ["DownloadReport", "check_download", "fetch_dataset", "official_cells"
 class DownloadReport:
     """How a download compares with the official list of files.
 
-    Each list names files by their official path; `altered` are readable images whose
-    bytes differ from the official ones, `reformatted` stand under another file format,
-    `misplaced` under another fold or class than the official one.
+    Each list names files by their official path, `extra` by where they lie; `altered` are
+    readable images whose bytes differ from the official ones, `reformatted` stand under
+    another file format, `misplaced` under another fold or class than the official one.
     """
 
     root: str
@@ -52,8 +53,8 @@ class DownloadReport:
 
     @property
     def complete(self) -> bool:
-        """True when every official file is there, byte for byte, and nothing else."""
-        return self.identical == self.expected and not self.extra
+        """True when every official file is in its place, byte for byte, and nothing else."""
+        return self.identical == self.expected and not (self.extra or self.misplaced)
 
     def as_dict(self) -> dict:
         """Fields and `complete` as a plain dictionary."""
@@ -148,7 +149,7 @@ def check_download(root: str | Path, *, progress: bool = True) -> DownloadReport
     if not root.is_dir():
         raise DataError("There is no such folder.", where=root, remedy="Check the spelling.")
     official = official_files().set_index("path")
-    found = dict(_official_paths(root))
+    found, extra = _found(root)
     if not found:
         raise DataError(
             "Nothing of C-NMC 2019 is in this folder.",
@@ -156,6 +157,7 @@ def check_download(root: str | Path, *, progress: bool = True) -> DownloadReport
             remedy="Give the folder that the download was unpacked to.",
         )
     found, misplaced = _straighten(found, official)
+    extra += [path for name, path in found.items() if name not in official.index]
     report = {name: [] for name in ("unreadable", "altered", "reformatted")}
     identical = 0
     with ThreadPoolExecutor() as pool:
@@ -166,28 +168,40 @@ def check_download(root: str | Path, *, progress: bool = True) -> DownloadReport
                 identical += 1
             elif state in report:
                 report[state].append(name)
-    known = set(official.index)
+    extra = sorted(map(str, extra))
     return DownloadReport(
         root=str(root),
         expected=len(official),
         identical=identical,
-        missing=sorted(known - set(found)),
-        extra=sorted(str(path) for name, path in found.items() if name not in known),
+        missing=sorted(set(official.index) - set(found)),
+        extra=extra,
         misplaced=misplaced,
         **report,
     )
 
 
-def _official_paths(root: Path) -> Iterator[tuple[str, Path]]:
-    """Pairs of official path (always `.bmp`) and file, whatever archive it came in."""
-    for fold in folders_named(root, r"fold_\d+"):
-        for folder in sorted(f for f in fold.iterdir() if f.is_dir()):
-            for path in images_in(folder):
-                yield f"training_data/{fold.name}/{folder.name}/{path.stem}.bmp", path
-    for phase, name in (("validation_data", PRELIMINARY), ("testing_data", FINAL)):
-        for folder in folders_named(root, name):
-            for path in images_in(folder):
-                yield f"{phase}/{name}/{path.stem}.bmp", path
+def _found(root: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Files by official path (always `.bmp`), whatever archive they came in; the others."""
+    found, others = {}, []
+    for folder in (root, *folders_named(root, r".*", depth=5)):
+        place = _official_place(folder)
+        for path in images_in(folder):
+            name = f"{place}/{path.stem}.bmp"
+            if place is None or name in found:  # stray, or a second copy
+                others.append(path)
+            else:
+                found[name] = path
+    return found, others
+
+
+def _official_place(folder: Path) -> str | None:
+    """Official folder that a folder stands for; None where it stands for none."""
+    if re.fullmatch(r"fold_\d+", folder.parent.name):
+        return f"training_data/{folder.parent.name}/{folder.name}"
+    return {
+        PRELIMINARY: f"validation_data/{PRELIMINARY}",
+        FINAL: f"testing_data/{FINAL}",
+    }.get(folder.name)
 
 
 def _straighten(
@@ -198,7 +212,7 @@ def _straighten(
     straight, misplaced = {}, []
     for name, path in found.items():
         right = by_name.get(name.rsplit("/", 1)[-1], name)
-        if right != name and right not in found:
+        if right != name and right not in found and right not in straight:
             misplaced.append(f"{name} (belongs to {right})")
             name = right
         straight[name] = path
@@ -237,6 +251,8 @@ def fetch_dataset(name: str) -> Path:
         When kagglehub is not installed.
     FetchError
         When the data set is not on Kaggle, credentials are missing or the network fails.
+    DiskError
+        When the disk is full or kagglehub's folder cannot be written.
     """
     entry = get_dataset(name)
     if entry.kaggle is None:
@@ -251,14 +267,18 @@ def fetch_dataset(name: str) -> Path:
             remedy="Run `pip install kagglehub` and try again.",
         ) from error
     try:
-        return Path(kagglehub.dataset_download(entry.kaggle))
+        with clear_errors("the download folder of kagglehub"):
+            return Path(kagglehub.dataset_download(entry.kaggle))
+    except DiskError:
+        raise
     except Exception as error:  # kagglehub raises many kinds, of its own and of requests
         raise _fetch_error(entry.kaggle, error) from error
 
 
 def _fetch_error(handle: str, error: Exception) -> FetchError:
     status = getattr(getattr(error, "response", None), "status_code", None)
-    if status in (401, 403) or "redential" in f"{type(error).__name__} {error}":
+    said = f"{type(error).__name__} {error}".lower()
+    if status in (401, 403) or "credential" in said or "authenticated" in said:
         return FetchError(
             "Kaggle wants to know who you are: credentials are missing or refused.",
             where=f"Kaggle data set {handle}",

@@ -104,7 +104,8 @@ def score_predictions(
     Raises
     ------
     DataError
-        When there is no row, a label has no column, or a probability is not finite.
+        When there is no row, a label or `positive` has no column, or a probability is not
+        finite.
 
     Notes
     -----
@@ -151,7 +152,12 @@ def _check_predictions(table: pd.DataFrame, probabilities: np.ndarray, true: np.
 
 
 def _positive(classes: list[str], positive: str) -> int | None:
-    return classes.index(positive) if positive in classes else None
+    if positive and positive not in classes:
+        raise DataError(
+            f"The positive class {positive!r} has no column of probabilities.",
+            remedy=f"Name one of {', '.join(classes)}, or none.",
+        )
+    return classes.index(positive) if positive else None
 
 
 @dataclass(frozen=True)

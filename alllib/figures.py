@@ -13,8 +13,7 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
 __all__ = ["COLOURS", "plot_confusion", "plot_history", "plot_intervals", "plot_montage",
-    "say",
-           "set_style", "show"]  # fmt: skip
+           "say", "set_style", "show"]  # fmt: skip
 
 # Okabe and Ito's palette (doi 10.1038/nmeth.1618): told apart by colour-blind readers.
 COLOURS = {"ALL": "#D55E00", "HEM": "#0072B2", "train": "#009E73", "validation": "#E69F00",
@@ -22,7 +21,12 @@ COLOURS = {"ALL": "#D55E00", "HEM": "#0072B2", "train": "#009E73", "validation":
 
 
 def set_style() -> None:
-    """Set seaborn's theme for all figures of a notebook."""
+    """Set seaborn's theme for all figures of a notebook, and leave showing them to `show`.
+
+    A notebook's own backend would display every open figure at the end of its cell, without
+    caption or alternative text.
+    """
+    plt.switch_backend("agg")
     sns.set_theme(style="ticks", context="notebook", font_scale=0.9)
     plt.rcParams.update(
         {"figure.facecolor": "white", "axes.spines.top": False, "axes.spines.right": False}
@@ -140,26 +144,28 @@ def plot_history(histories: dict[str, pd.DataFrame]) -> Figure:
 
 
 def plot_intervals(rows: pd.DataFrame) -> Figure:
-    """Values with intervals beside published values.
+    """Accuracies with intervals, beside published values where there are any.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        `name` (str), `value`, `low`, `high` (floats between 0 and 1) and `published`
-        (float or missing).
+        `name` (str), `value`, `low`, `high` (between 0 and 1, or missing), and where
+        there is one `published` (float or missing).
 
     Returns
     -------
     matplotlib.figure.Figure
     """
+    numbers = rows.reindex(columns=["value", "low", "high", "published"]).astype(float)
     figure, axis = plt.subplots(figsize=(7.5, 0.8 + 0.5 * len(rows)))
     places = np.arange(len(rows))[::-1]
-    below, above = rows.value - rows.low, rows.high - rows.value
-    axis.errorbar(rows.value, places, xerr=[below.clip(0), above.clip(0)], fmt="o",
-                  color=COLOURS["HEM"], capsize=4, label="ours, 95 % interval")  # fmt: skip
-    known = rows.published.notna().to_numpy()
-    axis.plot(rows.published[known], places[known], "D", color=COLOURS["ALL"], label="published")
-    axis.set_yticks(places, rows.name)
-    axis.set(xlim=(0, 1.02), xlabel="accuracy", ylim=(-0.6, len(rows) - 0.4))
-    axis.legend(frameon=False, loc="upper left", fontsize=9)
+    spread = [(numbers.value - numbers.low).clip(0), (numbers.high - numbers.value).clip(0)]
+    axis.errorbar(numbers.value, places, xerr=spread, fmt="o", color=COLOURS["HEM"],
+                  capsize=4, label="ours, 95 % interval")  # fmt: skip
+    if numbers.published.notna().any():
+        axis.plot(numbers.published, places, "D", color=COLOURS["ALL"], label="published")
+    axis.set_yticks(places, list(rows["name"]))
+    least = numbers.min(axis=None)
+    axis.set(xlim=(max(0, least - 0.05), 1.02), xlabel="accuracy", ylim=(-0.6, len(rows) - 0.4))
+    axis.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2)
     return figure

@@ -57,7 +57,7 @@ def clear_errors(path: str | Path) -> Iterator[None]:
     Raises
     ------
     DiskError
-        When the disk is full, the quota used up, or the folder read-only.
+        When the disk is full, the quota used up, the folder read-only, or a file in its way.
     """
     try:
         yield
@@ -75,6 +75,13 @@ def clear_errors(path: str | Path) -> Iterator[None]:
                 where=path,
                 remedy="Give yourself write permission, or set ALLLIB_WORKSPACE to a folder "
                 "that you may write to, and run the same command again.",
+            ) from error
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
+            raise DiskError(
+                "A file stands where a folder is needed.",
+                where=error.filename or path,
+                remedy="Move the file away, or set ALLLIB_WORKSPACE to another folder, and run "
+                "the same command again.",
             ) from error
         raise
 

@@ -18,13 +18,19 @@ _FULL = 450
 _TURN = 2048  # samples of an outline
 _LARGEST = np.log(50_500.0)  # the real set holds no larger nucleus
 
+
+def _cause(*change: float) -> np.ndarray:
+    return np.array(change, "f4").reshape(3, 1, 1)
+
+
 # Changes of (log red, log green, log blue) per unit of each cause.
-_THINNER = np.array([1.1, 1.5, 0.65], "f4")  # less dye in the light's path
-_PINKER = np.array([1.0, 0.25, -0.5], "f4")  # eosin against azure
-_RIM = np.array([0.26, 0.62, 0.38], "f4")  # light that leaks in over the edge
-_SHELL = np.array([-0.19, -0.12, -0.01], "f4")  # denser, bluer chromatin below the membrane
-_PLASMA = np.array([0.05, 0.50, 0.05], "f4")  # a shred of cytoplasm
-_DEBRIS = np.array([0.20, 0.55, -0.02], "f4")  # a piece of a neighbouring red cell
+_THINNER = _cause(1.1, 1.5, 0.65)  # less dye in the light's path
+_PINKER = _cause(1.0, 0.25, -0.5)  # eosin against azure
+_RIM = _cause(0.26, 0.62, 0.38)  # light that leaks in over the edge
+_SHELL = _cause(-0.19, -0.12, -0.01)  # denser, bluer chromatin below the membrane
+_PLASMA = _cause(0.05, 0.50, 0.05)  # a shred of cytoplasm
+_DEBRIS = _cause(0.20, 0.55, -0.02)  # a piece of a neighbouring red cell
+_FRINGE = _cause(1.3, 0.3, -1.1)  # the lens focuses red and blue apart
 
 
 @dataclass(frozen=True)
@@ -155,16 +161,16 @@ def draw_nucleus(
     inside, whole, debris = _fill(rng, radius * scale, shred * scale, size)
     texture = _draw_texture(rng, kind, stain, scale, whole.shape)
     logs, outer = _shade(inside, texture, stain, scale)
-    logs += _draw_nucleoli(rng, kind, radius.mean() * scale, inside)[..., None] * _THINNER
-    logs += outer[..., None] * _PLASMA
-    logs[debris] = _DEBRIS + 0.5 * texture[0][debris, None] * _THINNER
+    logs += _draw_nucleoli(rng, kind, radius.mean() * scale, inside) * _THINNER
+    logs += outer * _PLASMA
+    logs[:, debris] = (_DEBRIS + 0.5 * texture[0] * _THINNER)[:, debris]
     own = kind.light + rng.normal(0, 0.05) + rng.normal(0, 0.012, 3)
-    logs += (np.array(stain.colour) + np.array(light) + own).astype("f4")
+    logs += _cause(*np.array(stain.colour) + light + own)
     colours = np.exp(logs)
-    colours[whole & ~ndimage.binary_erosion(whole)] *= np.float32(0.85)
+    colours[:, whole & ~ndimage.binary_erosion(whole)] *= np.float32(0.85)
     colours += rng.standard_normal(colours.shape, "f4") * np.float32(stain.noise)
-    colours = np.where(whole[..., None], np.clip(np.rint(colours), 1, 255), 0)
-    return _place(rng, colours.astype("u1"), size)
+    colours = np.clip(np.rint(colours), 1, 255).astype("u1") * whole
+    return _place(rng, colours.transpose(1, 2, 0), size)
 
 
 def _draw_outline(rng: np.random.Generator, kind: _Kind, stain: Stain) -> np.ndarray:
@@ -256,10 +262,10 @@ def _draw_texture(
     """Dye and hue over the nucleus: Gaussian fields of two spectra, one of them skewed."""
     # A nucleus broader than the tile sees it repeat; that happens only along debris.
     side = fft.next_fast_len(max(16, min(max(shape), round(300 * scale))))
-    cycles = _frequencies(side) / np.float32(scale)  # as if at 450 pixels
-    mended = np.log(cycles * np.float32(scale * kind.clump * stain.clump))
-    sharp = np.exp(-2 * (np.pi * stain.blur * scale * cycles) ** 2)
-    band = np.exp(-((mended / 0.75) ** 2)) / cycles
+    cycles = _frequencies(side) * np.float32(scale)  # as if at 450 pixels
+    octaves = np.log(cycles * np.float32(kind.clump * stain.clump))
+    sharp = np.exp(-2 * (np.pi * stain.blur * cycles) ** 2)
+    band = np.exp(-((octaves / 0.75) ** 2)) / cycles
     cloud = (cycles**2 + np.float32(1 / 110) ** 2) ** np.float32(-0.95)
     first, second = (_field(rng, part * sharp, side) for part in (band, cloud))
     grain = (np.exp(0.4 * first.real) - 1.083) * 2.2
@@ -280,18 +286,18 @@ def _field(rng: np.random.Generator, spectrum: np.ndarray, side: int) -> np.ndar
 def _shade(
     inside: np.ndarray, texture: tuple[np.ndarray, np.ndarray], stain: Stain, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Log colour relative to the stain (rows, columns, 3), and how far outside (0 to 1)."""
+    """Log colour relative to the stain (3, rows, columns), and how far outside (0 to 1)."""
     pad = int(np.ceil(6 * scale))
     mask = np.pad(inside, pad).astype("f4")
     near = ndimage.gaussian_filter(mask, 4.0 * scale, truncate=2.5)
     deep = ndimage.uniform_filter(ndimage.uniform_filter(mask, 2 * pad + 1), 2 * pad + 1)
     core = np.s_[pad : pad + inside.shape[0], pad : pad + inside.shape[1]]
     dye, hue = texture
-    logs = dye[..., None] * _THINNER + hue[..., None] * _PINKER
-    logs += np.clip(2 - 2 * near[core], 0, 1)[..., None] * _RIM
-    logs += np.clip(2 - 2 * deep[core], 0, 1)[..., None] * _SHELL
+    logs = dye * _THINNER + hue * _PINKER
+    logs += np.clip(2 - 2 * near[core], 0, 1) * _RIM
+    logs += np.clip(2 - 2 * deep[core], 0, 1) * _SHELL
     slope = sum(way * step[core] for way, step in zip(stain.fringe, np.gradient(near), strict=True))
-    logs += (slope * scale)[..., None] * np.array([1.3, 0.3, -1.1], "f4")
+    logs += (slope * scale) * _FRINGE
     return logs, np.clip(1 - 2 * near[core], 0, 1)
 
 

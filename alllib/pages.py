@@ -244,7 +244,7 @@ def merge(executed: str | Path, source: str | Path, out: str | Path) -> None:
         )
     stamp = done.metadata.get("alllib", {})
     for cell, ran in zip(new, old, strict=True):
-        cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+        cell.outputs, cell.execution_count = _with_captions(cell, ran.outputs), ran.execution_count
         if "parameters" in cell.metadata.get("tags", []):
             cell.source = _with_values(cell.source, stamp.get("parameters", {}))
     if stamp:
@@ -258,6 +258,19 @@ def merge(executed: str | Path, source: str | Path, out: str | Path) -> None:
     )
     with whole_file(out) as partial:
         nbformat.write(page, partial)
+
+
+def _with_captions(cell: NotebookNode, outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs without the captions that `alllib.figures.show` displays below its figures:
+    here they become the numbered caption, and the alternative text that of the image."""
+    for output in outputs:
+        told = output.get("metadata", {}).get("image/png", {})
+        if "alt" in told:
+            cell.metadata["mystnb"] = {
+                "image": {"alt": told["alt"]},
+                "figure": {"caption": told["caption"]},
+            }
+    return [output for output in outputs if output.get("metadata", {}).get("alllib") != "caption"]
 
 
 def _with_values(source: str, values: Mapping[str, object]) -> str:

@@ -121,7 +121,9 @@ def _declarations(source: str, path: str | Path) -> dict[str, Parameter]:
             raise _broken(path, text, "is not `name = <str, int, float or bool literal>`")
         if name in declared:
             raise _broken(path, text, "declares a parameter for the second time")
-        comment = comments.get(statement.end_lineno or 0, "")
+        # A formatter may have wrapped the statement, and moved the comment inside.
+        lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
+        comment = " ".join(comments[line] for line in lines if comments.get(line))
         if not comment:
             raise _broken(path, text, "has no comment behind it")
         declared[name] = Parameter(name, value, comment)

@@ -8,6 +8,7 @@ that it exists whole or not at all. Tables and figures read records and never a 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ __all__ = ["Record", "check_run", "git_commit", "list_records", "read_record", "
 FILES = ("run.json", "predictions.parquet", "history.csv")
 REQUIRED = (
     *("id", "status", "recipe", "dataset", "protocol", "parameters", "seed", "weights"),
-    *("scored", "certificate", "data", "metrics", "device", "versions", "commit"),
+    *("images", "scored", "certificate", "data", "metrics", "device", "versions", "commit"),
     *("seconds", "images_per_second", "peak_memory", "finished"),
 )
 
@@ -59,10 +60,10 @@ def run_folder(run_id: str) -> Path:
     RecordError
         When the id is not a plain name.
     """
-    if not run_id or run_id != Path(run_id).name or run_id.startswith("."):
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", run_id):
         raise RecordError(
             f"{run_id!r} cannot be the id of a run.",
-            remedy="Use letters, digits, '-' and '_', without a slash.",
+            remedy="Use at most 200 letters, digits, '-', '_' and '.', and no leading dot.",
         )
     return workspace() / "runs" / run_id
 
@@ -144,7 +145,7 @@ def read_record(folder: str | Path) -> Record:
             where=folder,
             remedy=f"A record holds {', '.join(FILES)}. Remove the folder and train again.",
         ) from error
-    missing = [key for key in REQUIRED if key not in run]
+    missing = [key for key in REQUIRED if not isinstance(run, dict) or key not in run]
     if missing:
         raise RecordError(
             f"The record lacks {', '.join(missing)}.",
@@ -157,8 +158,17 @@ def read_record(folder: str | Path) -> Record:
 def list_records(folder: str | Path | None = None) -> list[Record]:
     """All finished records below a folder, sorted by id; the runs of this workspace when
     none is given. Folders that a killed run left are skipped: their names start with a dot.
+
+    Raises
+    ------
+    RecordError
+        When the folder was given and is not there, or a record is damaged.
     """
-    folder = Path(folder) if folder else workspace() / "runs"
+    if folder is not None and not Path(folder).is_dir():
+        raise RecordError(
+            "There is no such folder.", where=folder, remedy="Check the spelling of the path."
+        )
+    folder = workspace() / "runs" if folder is None else Path(folder)
     if not folder.is_dir():
         return []
     found = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
@@ -170,6 +180,8 @@ def git_commit() -> str | None:
     it; None outside a checkout."""
     here = Path(__file__).parent
     try:
+        # An installed copy may lie inside somebody else's checkout, whose commit is not ours.
+        _git(here, "ls-files", "--error-unmatch", Path(__file__).name)
         head = _git(here, "rev-parse", "HEAD")
         changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", ".")
     except (OSError, subprocess.CalledProcessError):

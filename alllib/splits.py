@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
@@ -20,6 +21,7 @@ __all__ = [
     "Split",
     "check_certificate",
     "make_split",
+    "scored_part",
     "split_groups",
     "split_images",
 ]
@@ -97,6 +99,11 @@ def split_images(cells: pd.DataFrame, *, ratio: float = 0.8, seed: int = 120) ->
     -------
     Split
 
+    Raises
+    ------
+    SplitError
+        When a class has too few images to stand in both parts.
+
     Notes
     -----
     Source: figure 9 of the report (`mir2019report`).
@@ -109,6 +116,7 @@ def split_images(cells: pd.DataFrame, *, ratio: float = 0.8, seed: int = 120) ->
         cut = int(ratio * len(names))
         part |= dict.fromkeys(names[:cut], "train") | dict.fromkeys(names[cut:], "validation")
     table["part"] = table.image.map(part)
+    _require_classes(table, "image", PARTS[:2])
     return _certified(table, "image", {"ratio": ratio, "seed": seed})
 
 
@@ -135,9 +143,16 @@ def split_groups(
     Raises
     ------
     SplitError
-        When the column is empty, a class has fewer groups than `folds`, or a part is left
-        without a class.
+        When the column is empty, there are fewer than three folds, a class has fewer
+        groups than `folds`, or a part is left without a class.
     """
+    if by not in PROTOCOLS[1:]:
+        raise SplitError(f"Nothing is kept together by {by!r}.", remedy=suggest(by, PROTOCOLS[1:]))
+    if folds < 3:
+        raise SplitError(
+            f"{folds} folds cannot give a training, a validation and a test part.",
+            remedy="Use at least 3 folds.",
+        )
     table = _usable(cells)
     if table[by].isna().any():
         raise SplitError(
@@ -149,11 +164,14 @@ def split_groups(
     if counts.min() < folds:
         raise SplitError(
             f"Class {counts.idxmin()} has {counts.min()} {by}s, too few for {folds} folds.",
-            remedy=f"Use at most {counts.min()} folds, or more data.",
+            remedy="Use more data."
+            if counts.min() < 3
+            else f"Use at most {counts.min()} folds, or more data.",
         )
     table["part"] = "train"
     test = _one_fold(table, by, folds, seed)
     table.loc[test, "part"] = "test"
+    _require_classes(table, by, ("train", "test"))
     rest = table[table.part == "train"]
     table.loc[_one_fold(rest, by, folds - 1, seed), "part"] = "validation"
     _require_classes(table, by)
@@ -172,12 +190,21 @@ def _one_fold(table: pd.DataFrame, by: str, folds: int, seed: int) -> pd.Index:
     """Rows of the first fold; the order of the table plays no part."""
     ordered = table.sort_values("image")
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    _, rows = next(iter(splitter.split(ordered, ordered.label, ordered[by])))
+    with warnings.catch_warnings():
+        # A class with fewer images than folds may lack in a part: `_require_classes` looks.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        try:
+            _, rows = next(iter(splitter.split(ordered, ordered.label, ordered[by])))
+        except ValueError as error:
+            raise SplitError(
+                f"{len(ordered)} images cannot be cut into {folds} folds ({error}).",
+                remedy="Use fewer folds, or more data.",
+            ) from error
     return ordered.index[rows]
 
 
-def _require_classes(table: pd.DataFrame, by: str) -> None:
-    for part in PARTS:
+def _require_classes(table: pd.DataFrame, by: str, parts: Iterable[str] = PARTS) -> None:
+    for part in parts:
         lacking = set(table.label) - set(table.label[table.part == part])
         if lacking:
             raise SplitError(
@@ -225,6 +252,12 @@ def _crossing(table: pd.DataFrame, first: str, second: str) -> dict:
     return crossing
 
 
+def scored_part(split: Split) -> str:
+    """The part that a classifier is scored on: `test`, or `validation` where a published
+    split has no other, so that checkpoint and score come from the same images."""
+    return "test" if (split.cells.part == "test").any() else "validation"
+
+
 def check_certificate(cells: pd.DataFrame, certificate: dict | None) -> None:
     """Refuse data whose parts are not those that the certificate was made for.
 
@@ -244,9 +277,9 @@ def check_certificate(cells: pd.DataFrame, certificate: dict | None) -> None:
         raise SplitError(
             "The data has no split certificate.", remedy="Split it with `alllib.splits.make_split`."
         )
-    if "part" not in cells:
+    if "part" not in cells or not cells.part.isin(PARTS).all():
         raise SplitError(
-            "The cell table has no column 'part'.",
+            "The cell table does not say of each image which part it belongs to.",
             remedy="Pass the table of the Split that the certificate belongs to.",
         )
     signed = {key: value for key, value in certificate.items() if key != "hash"}
@@ -255,9 +288,9 @@ def check_certificate(cells: pd.DataFrame, certificate: dict | None) -> None:
             "The split certificate was altered: its hash does not fit its text.",
             remedy="Split the data again.",
         )
-    stated = (certificate[key] for key in ("protocol", "settings", "dataset"))
+    stated = (certificate.get(key) for key in ("protocol", "settings", "dataset"))
     fresh = _certify(cells, *stated)
-    wrong = [key for key in fresh if fresh[key] != certificate[key]]
+    wrong = [key for key in fresh if fresh[key] != certificate.get(key)]
     if wrong:
         raise SplitError(
             f"The split certificate belongs to other data (it differs in {_join(wrong)}).",

@@ -116,14 +116,21 @@ def open_store(cells: pd.DataFrame, *, size: int, crop: int | None = None) -> St
         When an image is smaller than the crop.
     DiskError
         When the disk is full or read-only. Nothing half-built is left.
+    StoreError
+        When there is no image, or a size is below one pixel.
     """
+    if cells.empty or size < 1 or (crop is not None and crop < 1):
+        raise StoreError(
+            f"{len(cells)} images cannot be stored at {size} pixels from a crop of {crop}.",
+            remedy="Pass at least one image, and sizes of at least one pixel.",
+        )
     settings = {"crop": crop, "size": size, "data": data_fingerprint(cells), "filter": "bilinear"}
     folder = workspace() / "_build" / "stores" / f"{size}px-{hash_json(settings)[:16]}"
     with locked(folder):
-        store = _load(folder, settings)
+        store = _load(folder, cells, settings)
         if store is None:
             _build(folder, cells, settings)
-            store = _load(folder, settings)
+            store = _load(folder, cells, settings)
     if store is None:
         raise StoreError(
             "The store was written and cannot be read back.",
@@ -133,7 +140,7 @@ def open_store(cells: pd.DataFrame, *, size: int, crop: int | None = None) -> St
     return store
 
 
-def _load(folder: Path, settings: dict) -> Store | None:
+def _load(folder: Path, cells: pd.DataFrame, settings: dict) -> Store | None:
     """The store, or None where it is missing or damaged and must be built."""
     try:
         described = json.loads((folder / "store.json").read_text("utf-8"))
@@ -142,7 +149,11 @@ def _load(folder: Path, settings: dict) -> Store | None:
     except (OSError, ValueError, EOFError):
         return None
     size = settings["size"]
-    if described != settings or images.shape != (len(index), size, size, 3):
+    shape = (len(cells), size, size, 3)
+    if described != settings or images.shape != shape or images.dtype != np.uint8:
+        return None
+    expected = cells.sort_values("image")[["image", "sha256"]].to_numpy().tolist()
+    if list(index) != ["image", "sha256"] or index.to_numpy().tolist() != expected:
         return None
     return Store(folder, images, index)
 

@@ -277,16 +277,16 @@ def _plan(
     places = [_plan_places(rng, one, design.format) for one in subjects]
     twins = _plan_twins(rng, subjects, max(4, round(0.01 * design.images)))
     names = {
-        place: path
+        (number, row): path
         for number, rows in enumerate(places)
-        for place, path in (((number, row), path) for row, (_, path) in enumerate(rows))
+        for row, (_, path) in enumerate(rows)
     }
-    second = {copy: names[original] for original, copy in twins}
+    copies = {copy for _, copy in twins}
     shown = {original: names[copy] for original, copy in twins}
     tasks = []
     for number, (one, rows) in enumerate(zip(subjects, places, strict=True)):
         for row, (field, path) in enumerate(rows):
-            if (number, row) in second:
+            if (number, row) in copies:
                 continue
             paths = (path, shown[number, row]) if (number, row) in shown else (path,)
             tasks.append(_Task(paths, one.label, one.person, (number, field), len(tasks),
@@ -307,10 +307,8 @@ def _plan_subjects(rng: np.random.Generator, label: str, count: int, images: int
     persons = np.arange(count)
     # The larger subjects are the ones met twice, so that there is something to share.
     twice = min(count // 5, 4)
-    for first, again in rng.permutation(np.argsort(-sizes, kind="stable")[: 2 * twice]).reshape(
-        twice, 2
-    ):
-        persons[again] = first
+    met = rng.permutation(np.argsort(-sizes, kind="stable")[: 2 * twice])
+    persons[met[1::2]] = met[::2]
     names = [f"{prefix}{number + 1}" for number in range(count)]
     groups = [min(np.array(names)[persons == person].tolist()) for person in persons]
     start = 0 if label == "ALL" else 10**6  # keeps the persons of the two classes apart

@@ -24,7 +24,7 @@ PROTOCOL_TITLES = {
 
 
 def interval(estimate: dict) -> str:
-    """Value and 95 % interval of a metric as text, like `.812 (.774 to .850)`."""
+    """Value and 95 % interval of a metric as text, like `0.812 (0.774 to 0.850)`."""
     if estimate["value"] is None:
         return "not defined"
     if estimate["low"] is None:
@@ -54,13 +54,15 @@ def crossing_table(certificate: dict) -> pd.DataFrame:
 
 
 def metric_table(records: Iterable[Record]) -> pd.DataFrame:
-    """Metrics with intervals: one column per record, named by its protocol."""
+    """Metrics with intervals: one column per record, named by its protocol, and by the run
+    too where two records have the same protocol."""
+    runs = [record.run for record in records]
+    titles = [PROTOCOL_TITLES.get(run["protocol"], run["protocol"]) for run in runs]
     columns = {
-        PROTOCOL_TITLES.get(record.run["protocol"], record.run["protocol"]): {
-            name.replace("_", " "): interval(record.run["metrics"]["metrics"][name])
-            for name in METRICS
+        title if titles.count(title) == 1 else f"{title} ({run['id']})": {
+            name.replace("_", " "): interval(run["metrics"]["metrics"][name]) for name in METRICS
         }
-        for record in records
+        for title, run in zip(titles, runs, strict=True)
     }
     return pd.DataFrame(columns).rename_axis("metric").reset_index()
 

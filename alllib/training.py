@@ -15,15 +15,15 @@ from .architectures import build_network
 from .augmentation import apply_symmetries, plan_augmentation
 from .backend import describe_device, load_keras, package_versions, peak_memory
 from .datasets import data_fingerprint, get_dataset
-from .errors import ParameterError, SplitError
+from .errors import DataError, ParameterError, SplitError
 from .evaluation import score_predictions
 from .files import hash_json
 from .recipes import Recipe
 from .records import Record, check_run, git_commit, save_record
-from .splits import Split, check_certificate
+from .splits import Split, check_certificate, scored_part
 from .store import Store, open_store
 
-__all__ = ["RunSettings", "scale_images", "scored_part", "train_recipe"]
+__all__ = ["RunSettings", "scale_images", "train_recipe"]
 
 
 @dataclass(frozen=True)
@@ -52,28 +52,26 @@ class RunSettings:
         Raises
         ------
         ParameterError
-            When a value is not positive.
+            When a value is no whole number or out of range.
         """
-        full = replace(
-            self,
-            input_size=self.input_size or recipe.images.input,
-            epochs=self.epochs or recipe.training.epochs,
-            samples=self.samples or recipe.augmentation.samples,
-        )
-        for name in ("input_size", "epochs", "samples"):
-            if getattr(full, name) < 1:
+        published = {
+            "input_size": recipe.images.input,
+            "epochs": recipe.training.epochs,
+            "samples": recipe.augmentation.samples,
+        }
+        open_ones = {
+            name: value for name, value in published.items() if getattr(self, name) is None
+        }
+        full = replace(self, **open_ones)
+        for name, least in {**dict.fromkeys(published, 1), "seed": 0}.items():
+            value = getattr(full, name)
+            if type(value) is not int or not least <= value < 2**32:
                 raise ParameterError(
-                    f"{name} = {getattr(full, name)} is not positive.",
+                    f"{name} = {value!r} cannot be used.",
                     where=name,
-                    remedy="Give a positive whole number.",
+                    remedy=f"Give a whole number, {least} or more.",
                 )
         return full
-
-
-def scored_part(split: Split) -> str:
-    """The part that a run is scored on: `test`, or `validation` where a published split
-    has no other, so that checkpoint and score come from the same images."""
-    return "test" if (split.cells.part == "test").any() else "validation"
 
 
 def scale_images(images: np.ndarray) -> np.ndarray:
@@ -128,7 +126,7 @@ def train_recipe(
     dataset = get_dataset(split.certificate["dataset"])
     network = build_network(recipe, classes=len(dataset.classes), input_size=full.input_size)
     _compile(network, recipe)
-    store = open_store(split.cells, size=full.input_size, crop=_crop(recipe, split.cells))
+    store = open_store(split.cells, size=full.input_size, crop=parameters["crop"])
     started = time.monotonic()
     best, history = _fit(network, recipe, split, store, full, progress=progress)
     seconds = time.monotonic() - started
@@ -145,13 +143,15 @@ def train_recipe(
 
 
 def _crop(recipe: Recipe, cells: pd.DataFrame) -> int:
-    """The recipe's crop; images smaller than it (tests) are used whole."""
-    return min(recipe.images.crop, int(cells[["width", "height"]].min().min()))
+    """The recipe's crop. Where every image of the data set is smaller, images are used
+    whole; one that alone is too small is an error of the store, and shrinks no other."""
+    return min(recipe.images.crop, int(cells[["width", "height"]].min(axis=1).max()))
 
 
 def _parameters(recipe: Recipe, split: Split, settings: RunSettings) -> dict[str, Any]:
     """Everything that decides the result, besides the machine and the versions."""
     return asdict(settings) | {
+        "crop": _crop(recipe, split.cells),
         "recipe": hash_json(recipe.as_dict()),
         "certificate": split.certificate["hash"],
         "data": data_fingerprint(split.cells),
@@ -169,8 +169,11 @@ def _compile(network, recipe: Recipe) -> None:
     optimizer = getattr(keras.optimizers, chosen.optimizer)(
         learning_rate=chosen.learning_rate, momentum=chosen.momentum
     )
-    # Compiled steps pay on accelerators and cost time on a CPU (measured).
-    network.compile(optimizer, loss=chosen.loss, metrics=["accuracy"], jit_compile=False)
+    # On a CPU TensorFlow's XLA costs time (measured); without compilation JAX would run
+    # every operation by itself.
+    device = describe_device()
+    jit = False if (device["backend"], device["kind"]) == ("tensorflow", "cpu") else "auto"
+    network.compile(optimizer, loss=chosen.loss, metrics=["accuracy"], jit_compile=jit)
 
 
 def _fit(
@@ -209,7 +212,14 @@ def _fit(
 
 
 def _one_hot(labels: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
-    return np.eye(len(classes), dtype=np.float32)[pd.Index(classes).get_indexer(labels)]
+    targets = pd.Index(classes).get_indexer(labels)
+    if (targets < 0).any():
+        raise DataError(
+            f"Class {labels.iloc[int(np.argmax(targets < 0))]!r} is none of the data set's.",
+            where=f"classes {', '.join(classes)}",
+            remedy="Split the cell table of one data set, as `load_cells` gives it.",
+        )
+    return np.eye(len(classes), dtype=np.float32)[targets]
 
 
 def _feed(store, rows, targets, symmetries, recipe: Recipe, seed: int | None):
@@ -252,7 +262,8 @@ def _best_keeper(metric: str):
 
         def on_epoch_end(self, epoch, logs=None):
             if logs[metric] > self.best:
-                self.best, self.weights = logs[metric], self.model.get_weights()
+                self.best, self.weights = logs[metric], None  # two copies need twice the memory
+                self.weights = self.model.get_weights()
 
     return BestKeeper()
 

@@ -19,7 +19,7 @@
 # :::{admonition} Before you start
 # **You will learn** the eight symmetries of the square, how to make a random step repeatable,
 # and how to measure what a library really does.
-# **You need** [the split](splitting). **Time**: fifteen minutes to read, under a minute to run
+# **You need** [the split](splitting.ipynb). **Time**: fifteen minutes to read, under a minute to run
 # on two CPU cores.
 # :::
 
@@ -55,11 +55,15 @@ from alllib.tables import style
 # %%
 set_style()
 recipe = load_recipe("mir2019-proposed")
-split = make_split(load_cells(prepare_data(data, images=images, seed=seed)), "image")
+split = make_split(
+    load_cells(prepare_data(data, images=images, seed=seed)), "image"
+)
 train = split.part("train")
 picture = read_image(train.path.iloc[0])
 show(
-    plot_montage([apply_symmetry(picture, s) for s in range(8)], SYMMETRIES, columns=4),
+    plot_montage(
+        [apply_symmetry(picture, s) for s in range(8)], SYMMETRIES, columns=4
+    ),
     caption=f"One training image ({train.image.iloc[0]}) in its eight forms.",
     alt="The same nucleus eight times: " + ", ".join(SYMMETRIES) + ".",
 )
@@ -77,17 +81,24 @@ show(
 
 # %%
 settings = recipe.augmentation
-plan = plan_augmentation(
-    train, samples=settings.samples, probability=settings.probability, seed=settings.seed
+wanted = {
+    "samples": settings.samples,
+    "probability": settings.probability,
+    "seed": settings.seed,
+}
+plan = plan_augmentation(train, **wanted)
+assert plan.equals(plan_augmentation(train, **wanted))
+style(
+    plan.head(),
+    "First pictures of the plan; a symmetry is a number from 0 to 7.",
 )
-again = plan_augmentation(
-    train, samples=settings.samples, probability=settings.probability, seed=settings.seed
-)
-assert plan.equals(again)
-style(plan.head(), "First pictures of the plan; a symmetry is a number from 0 to 7.")
 
 # %%
-share = plan.symmetry.value_counts(normalize=True).sort_index().reindex(range(8), fill_value=0)
+share = (
+    plan.symmetry.value_counts(normalize=True)
+    .sort_index()
+    .reindex(range(8), fill_value=0)
+)
 table = share.rename("share").reset_index().assign(form=list(SYMMETRIES))
 style(table[["symmetry", "form", "share"]], "How often each form was drawn.")
 
@@ -103,22 +114,39 @@ style(table[["symmetry", "form", "share"]], "How often each form was drawn.")
 
 # %%
 rows = [
-    (nominal, firing_probability(nominal), measure_firing(nominal, draws=draws))
+    (
+        nominal,
+        firing_probability(nominal),
+        measure_firing(nominal, draws=draws),
+    )
     for nominal in (0.1, 0.25, 0.5, 0.75, 1.0)
 ]
 import pandas as pd
 
 firing = pd.DataFrame(rows, columns=["nominal", "by the rule", "measured"])
-style(firing, f"How often an operation of Augmentor fires, measured on {draws:,} draws.")
+style(
+    firing,
+    f"How often an operation of Augmentor fires, measured on {draws:,} draws.",
+)
 
 # %%
 import matplotlib.pyplot as plt
 
 figure, axis = plt.subplots(figsize=(4.2, 3.4))
 axis.plot([0, 1], [0, 1], "--", color="grey", label="as written")
-axis.plot(firing.nominal, firing.measured, "o", color=COLOURS["ALL"], label="measured")
-axis.set(xlabel="nominal probability", ylabel="share of draws in which it fired")
+axis.plot(
+    firing.nominal,
+    firing.measured,
+    "o",
+    color=COLOURS["ALL"],
+    label="measured",
+)
+axis.set(
+    xlabel="nominal probability", ylabel="share of draws in which it fired"
+)
 axis.legend(frameon=False)
+
+# %%
 half = firing.set_index("nominal").loc[0.5]
 show(
     figure,
@@ -173,4 +201,4 @@ except AugmentationError as error:
 # Eight for each distinct image: `8 * train.sha256.nunique()`.
 # ```
 #
-# **Next**: [the network that the report proposed](proposed_model) is trained on this plan.
+# **Next**: [the network that the report proposed](proposed_model.ipynb) is trained on this plan.

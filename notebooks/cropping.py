@@ -18,7 +18,7 @@
 # :::{admonition} Before you start
 # **You will learn** to measure a nucleus, and to check a preprocessing step for each class
 # on its own.
-# **You need** [the cell table](dataset). **Time**: ten minutes to read, under a minute to run
+# **You need** [the cell table](dataset.ipynb). **Time**: ten minutes to read, under a minute to run
 # on two CPU cores.
 # :::
 
@@ -42,7 +42,9 @@ from alllib.figures import COLOURS, plot_montage, say, set_style, show
 from alllib.tables import style
 
 set_style()
-cells = load_cells(prepare_data(data, images=images, seed=seed)).dropna(subset=["label"])
+cells = load_cells(prepare_data(data, images=images, seed=seed)).dropna(
+    subset=["label"]
+)
 nuclei = measure_nuclei(cells)
 
 # %%
@@ -51,7 +53,11 @@ picture = read_image(example)
 views = [picture, crop_center(picture, crop), crop_center(picture, narrow)]
 side = picture.shape[0]
 show(
-    plot_montage(views, [f"whole, {side} px", f"crop {crop} px", f"crop {narrow} px"], columns=3),
+    plot_montage(
+        views,
+        [f"whole, {side} px", f"crop {crop} px", f"crop {narrow} px"],
+        columns=3,
+    ),
     caption="The nucleus that reaches farthest from the centre, whole and cropped.",
     alt=f"One nucleus three times: whole at {side} pixels, cropped to {crop} and to {narrow} "
     f"pixels. Its smallest centred square has {nuclei.reach.max()} pixels.",
@@ -85,7 +91,10 @@ show(
     figure,
     caption="Reach of the nuclei by class; dashed lines mark the two crops.",
     alt="Two overlapping distributions; median nucleus area "
-    + ", ".join(f"{label} {area:,.0f} square pixels" for label, area in medians.items())
+    + ", ".join(
+        f"{label} {area:,.0f} square pixels"
+        for label, area in medians.items()
+    )
     + ".",
 )
 
@@ -126,4 +135,4 @@ say(
 # `nuclei.reach.max()`, the reach of the farthest nucleus.
 # ```
 #
-# **Next**: [augmentation](augmentation), which makes more pictures out of the same cells.
+# **Next**: [augmentation](augmentation.ipynb), which makes more pictures out of the same cells.

@@ -37,15 +37,24 @@ seed = 2019  # seed of the synthetic cells
 # table*. It refuses a folder that is not what it should be, and says which file is wrong.
 
 # %%
-from alllib.datasets import data_fingerprint, get_dataset, load_cells, read_image
+from alllib.datasets import (
+    data_fingerprint,
+    get_dataset,
+    load_cells,
+    read_image,
+)
 from alllib.downloads import official_cells, official_files, prepare_data
 from alllib.figures import COLOURS, plot_montage, say, set_style, show
 from alllib.tables import style
 
+# %%
 set_style()
 cells = load_cells(prepare_data(data, images=images, seed=seed))
 dataset = get_dataset(cells.attrs["dataset"])
-style(cells.drop(columns=["path", "sha256"]).head(6), "First rows of the cell table.")
+style(
+    cells.drop(columns=["path", "sha256"]).head(6),
+    "First rows of the cell table.",
+)
 
 # %% [markdown]
 # `image` is the key that joins every later table. `subject` is the person whose cell it is,
@@ -77,7 +86,8 @@ show(
     caption=f"Six cells of each class of {dataset.title}, drawn at random.",
     alt="Two rows of six nuclei on black. "
     + "; ".join(
-        f"{label}: subjects {', '.join(rows.subject)}" for label, rows in shown.groupby("label")
+        f"{label}: subjects {', '.join(rows.subject)}"
+        for label, rows in shown.groupby("label")
     )
     + ".",
 )
@@ -99,21 +109,30 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 
 labelled = cells.dropna(subset=["label", "subject"])
-per_subject = labelled.groupby(["label", "subject"]).size().rename("cells").reset_index()
+per_subject = (
+    labelled.groupby(["label", "subject"])
+    .size()
+    .rename("cells")
+    .reset_index()
+)
 per_subject = per_subject.sort_values("cells", ascending=False)
 figure, axis = plt.subplots(figsize=(9, 3))
-sns.barplot(per_subject, x="subject", y="cells", hue="label", palette=COLOURS, ax=axis)
+sns.barplot(
+    per_subject, x="subject", y="cells", hue="label", palette=COLOURS, ax=axis
+)
 axis.tick_params(axis="x", rotation=90, labelsize=7)
 
 # %%
 largest = per_subject.iloc[0]
-share = per_subject.cells.nlargest(5).sum() / per_subject.cells.sum()
 show(
     figure,
     caption="Cells per subject, largest first.",
     alt=f"Bar chart of {len(per_subject)} subjects; subject {largest.subject} has the most "
     f"cells, {largest.cells}, and the smallest has {per_subject.cells.min()}.",
 )
+
+# %% tags=["hide-input"]
+share = per_subject.cells.nlargest(5).sum() / per_subject.cells.sum()
 say(
     f"The five largest of {len(per_subject)} subjects hold **{share:.0%}** of the cells. So "
     f"{len(labelled):,} cells are far fewer than {len(labelled):,} independent observations."
@@ -157,10 +176,15 @@ say(
 # %%
 files = official_files()
 overview = files.groupby(["phase", "fold"], dropna=False, observed=True).agg(
-    files=("path", "size"), subjects=("subject", "nunique"), megabytes=("bytes", "sum")
+    files=("path", "size"),
+    subjects=("subject", "nunique"),
+    megabytes=("bytes", "sum"),
 )
 overview["megabytes"] = (overview.megabytes / 1e6).round().astype(int)
-style(overview.reset_index().fillna(""), "Official files of C-NMC 2019 by phase and fold.")
+style(
+    overview.reset_index().fillna(""),
+    "Official files of C-NMC 2019 by phase and fold.",
+)
 
 # %% tags=["hide-input"]
 say(
@@ -192,5 +216,5 @@ say(
 # `cells.groupby(["label", "field"]).size().groupby("label").mean()`
 # ```
 #
-# **Next**: [how to split the images](splitting), which decides more about the reported
+# **Next**: [how to split the images](splitting.ipynb), which decides more about the reported
 # accuracy than the network does.

@@ -18,7 +18,7 @@
 # :::{admonition} Before you start
 # **You will learn** to read a layer table, to count parameters, to train a network with
 # Keras, and to read its result with an interval.
-# **You need** [the split](splitting) and [the augmentation](augmentation). **Time**: twenty
+# **You need** [the split](splitting.ipynb) and [the augmentation](augmentation.ipynb). **Time**: twenty
 # minutes to read; with the values below about two minutes to run on two CPU cores. The report's
 # own setting (`alllib run proposed_model --preset paper`) wants a GPU and some hours.
 # :::
@@ -27,7 +27,9 @@
 data = "synthetic"  # `synthetic`, a name such as `cnmc2019`, or the folder of a data set
 images = 600  # number of synthetic cells
 seed = 2019  # seed of the synthetic cells and of the split by group
-input_size = 64  # side of the network's input in pixels; the report's is in the recipe
+input_size = (
+    64  # side of the network's input in pixels; the report's is in the recipe
+)
 epochs = 3  # passes over the augmented pictures
 samples = 900  # augmented pictures
 run_seed = 1  # seed of initial weights, dropout and order
@@ -43,12 +45,20 @@ run_seed = 1  # seed of initial weights, dropout and order
 from alllib.architectures import build_network
 from alllib.datasets import load_cells, read_image
 from alllib.downloads import prepare_data
-from alllib.figures import plot_confusion, plot_history, plot_montage, say, set_style, show
+from alllib.figures import (
+    plot_confusion,
+    plot_history,
+    plot_montage,
+    say,
+    set_style,
+    show,
+)
 from alllib.recipes import load_recipe
 from alllib.splits import make_split
 from alllib.tables import metric_table, style
 from alllib.training import RunSettings, train_recipe
 
+# %%
 set_style()
 recipe = load_recipe("mir2019-proposed")
 network = build_network(recipe, classes=2)
@@ -56,8 +66,12 @@ network = build_network(recipe, classes=2)
 # %%
 import pandas as pd
 
-choices = pd.DataFrame([{"parameter": c.parameter, "reason": c.reason} for c in recipe.choice])
-style(choices, "What the report leaves open, and why it is set as it is here.")
+choices = pd.DataFrame(
+    [{"parameter": c.parameter, "reason": c.reason} for c in recipe.choice]
+)
+style(
+    choices, "What the report leaves open, and why it is set as it is here."
+)
 
 # %% [markdown]
 # ## Does it agree with the published layer table?
@@ -72,11 +86,17 @@ ours = [
     for layer in [*part.layers, *network.layers]
 ]
 built = {name: (shape, parameters) for name, shape, parameters in ours}
+
+# %%
 rows = []
 for name, shape, parameters in recipe.published["layers"]:
     counted = name.startswith("batch_normalization")
     # The report's counter of normalisations is one ahead of its parameter total.
-    key = f"batch_normalization_{int(name.rsplit('_', 1)[1]) - 1}" if counted else name
+    key = (
+        f"batch_normalization_{int(name.rsplit('_', 1)[1]) - 1}"
+        if counted
+        else name
+    )
     agrees = built[key] == (shape, parameters)
     rows.append((name, key, " x ".join(map(str, shape)), parameters, agrees))
 
@@ -104,7 +124,10 @@ say(
 
 # %%
 dense = [layer for layer in network.layers if layer.name.startswith("dense")]
-shares = {layer.name: layer.count_params() / network.count_params() for layer in dense}
+shares = {
+    layer.name: layer.count_params() / network.count_params()
+    for layer in dense
+}
 first = part.get_layer("block1_conv1")
 assert first.count_params() == (3 * 3 * 3 + 1) * 32
 assert dense[0].count_params() == (5 * 5 * 512 + 1) * 4096
@@ -125,15 +148,21 @@ say(
 
 # %%
 cells = load_cells(prepare_data(data, images=images, seed=seed))
-settings = RunSettings(input_size=input_size, epochs=epochs, samples=samples, seed=run_seed)
+settings = RunSettings(
+    input_size=input_size, epochs=epochs, samples=samples, seed=run_seed
+)
 records = {}
 for protocol in (recipe.data.published_protocol, recipe.data.honest_protocol):
-    split = make_split(cells, protocol, seed=None if protocol == "image" else seed)
+    split = make_split(
+        cells, protocol, seed=None if protocol == "image" else seed
+    )
     records[protocol] = train_recipe(recipe, split, settings=settings)
 
 # %% tags=["hide-input"]
 steps = epochs * -(-samples // recipe.training.batch)
-full = recipe.training.epochs * -(-recipe.augmentation.samples // recipe.training.batch)
+full = recipe.training.epochs * -(
+    -recipe.augmentation.samples // recipe.training.batch
+)
 run = records["group"].run
 say(
     f"Each run took {steps:,} steps of the {full:,} that the recipe asks for, at {input_size} "
@@ -143,7 +172,9 @@ say(
 )
 
 # %%
-histories = {f"split by {name}": record.history for name, record in records.items()}
+histories = {
+    f"split by {name}": record.history for name, record in records.items()
+}
 final = {name: history.iloc[-1] for name, history in histories.items()}
 show(
     plot_history(histories),
@@ -163,7 +194,10 @@ show(
 # one subject are not independent. ALL is the positive class.
 
 # %%
-style(metric_table(records.values()), "Metrics under the two splits, with 95 % intervals.")
+style(
+    metric_table(records.values()),
+    "Metrics under the two splits, with 95 % intervals.",
+)
 
 # %%
 scores = records["group"].run["metrics"]
@@ -173,7 +207,9 @@ show(
     alt="Counts of true against predicted class: "
     + "; ".join(
         f"of {sum(row)} {label}, {row[0]} called ALL and {row[1]} HEM"
-        for label, row in zip(scores["classes"], scores["confusion"], strict=True)
+        for label, row in zip(
+            scores["classes"], scores["confusion"], strict=True
+        )
     )
     + ".",
 )
@@ -199,8 +235,12 @@ say(
 # Numbers hide what a cell looks like. These are the errors it was surest of.
 
 # %%
-found = records["group"].predictions.merge(cells[["image", "path"]], on="image")
-found["predicted"] = found[["p_ALL", "p_HEM"]].idxmax(axis=1).str.removeprefix("p_")
+found = records["group"].predictions.merge(
+    cells[["image", "path"]], on="image"
+)
+found["predicted"] = (
+    found[["p_ALL", "p_HEM"]].idxmax(axis=1).str.removeprefix("p_")
+)
 found["certainty"] = found[["p_ALL", "p_HEM"]].max(axis=1)
 wrong = found[found.predicted != found.label].nlargest(6, "certainty")
 titles = [f"{row.label} called {row.predicted}" for row in wrong.itertuples()]
@@ -246,4 +286,4 @@ say(
 # $(3 \cdot 3 \cdot 256 + 1) \cdot 384$, as its row in the table says.
 # ```
 #
-# **Next**: [the result table](results) gathers all runs.
+# **Next**: [the result table](results.ipynb) gathers all runs.

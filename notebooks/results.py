@@ -16,7 +16,7 @@
 #
 # :::{admonition} Before you start
 # **You will learn** to read a result with its split, scale and interval.
-# **You need** a finished run, such as the one of [the proposed network](proposed_model).
+# **You need** a finished run, such as the one of [the proposed network](proposed_model.ipynb).
 # **Time**: five minutes to read, seconds to run.
 # :::
 
@@ -31,7 +31,9 @@ from alllib.tables import result_rows, result_table, style
 
 set_style()
 dataset = data if data in DATASETS else detect_dataset(data)
-records = [record for record in list_records() if record.run["dataset"] == dataset]
+records = [
+    record for record in list_records() if record.run["dataset"] == dataset
+]
 
 # %% tags=["hide-input"]
 dates = sorted(record.run["finished"][:10] for record in records)
@@ -66,6 +68,8 @@ rows = pd.DataFrame(
         for row in result_rows(records)
     ]
 )
+
+# %%
 if len(rows):
     show(
         plot_intervals(rows),
@@ -105,4 +109,4 @@ if len(rows):
 # `alllib results --json`
 # ```
 #
-# **Next**: [run the study yourself](../book/running).
+# **Next**: [run the study yourself](../book/running.md).

@@ -18,7 +18,7 @@
 # :::{admonition} Before you start
 # **You will learn** the report's split, what crosses it, how to split by subject group, and
 # how a certificate proves which was done.
-# **You need** [the cell table](dataset). **Time**: fifteen minutes to read, about a minute to
+# **You need** [the cell table](dataset.ipynb). **Time**: fifteen minutes to read, about a minute to
 # run on two CPU cores.
 # :::
 
@@ -26,7 +26,7 @@
 data = "synthetic"  # `synthetic`, a name such as `cnmc2019`, or the folder of a data set
 images = 600  # number of synthetic cells
 seed = 2019  # seed of the synthetic cells and of the split by group
-folds = 5  # one of so many equal parts is the test part, one the validation part
+folds = 5  # equal parts: one becomes test, one validation
 
 # %% [markdown]
 # ## The report's split
@@ -37,12 +37,15 @@ folds = 5  # one of so many equal parts is the test part, one the validation par
 
 # %%
 import random
+from dataclasses import asdict
 
 from alllib.datasets import load_cells
 from alllib.downloads import official_cells, prepare_data
-from alllib.figures import COLOURS, say, set_style, show
-from alllib.splits import make_split
+from alllib.figures import plot_intervals, say, set_style, show
+from alllib.splits import make_split, scored_part
 from alllib.tables import crossing_table, part_table, style
+
+# %%
 
 
 def split_like_the_report(names, ratio=0.8, shuffle_seed=120):
@@ -59,8 +62,13 @@ set_style()
 cells = load_cells(prepare_data(data, images=images, seed=seed))
 published = make_split(cells, "image")
 train, rest = split_like_the_report(cells.image[cells.label == "ALL"])
-assert set(published.part("train").query("label == 'ALL'").image) == set(train)
-style(part_table(published.certificate), "The report's split of the images of this page.")
+assert set(published.part("train").query("label == 'ALL'").image) == set(
+    train
+)
+style(
+    part_table(published.certificate),
+    "The report's split of the images of this page.",
+)
 
 # %% [markdown]
 # There are two parts and no third: what the report calls its test set is also the set that
@@ -92,11 +100,16 @@ say(
 
 # %%
 official = make_split(official_cells(), "image")
-style(crossing_table(official.certificate), "The report's split of all C-NMC 2019 training images.")
+style(
+    crossing_table(official.certificate),
+    "The report's split of all C-NMC 2019 training images.",
+)
 
 # %% tags=["hide-input"]
 pair = official.certificate["crossing"]["train/validation"]
-parts = {name: sum(n.values()) for name, n in official.certificate["parts"].items()}
+parts = {
+    name: sum(n.values()) for name, n in official.certificate["parts"].items()
+}
 say(
     f"Of {parts['validation']:,} images, all {pair['subjects']['images']:,} share a subject "
     f"with the training part, {pair['fields']['images'] / parts['validation']:.1%} a field of "
@@ -135,32 +148,30 @@ from alllib.baselines import describe_images, predict_forest
 from alllib.evaluation import score_predictions
 
 features = describe_images(honest.cells).set_index(honest.cells.image)
-scores = {}
-for name, split in {"by image": published, "by subject group": honest}.items():
+values = {}
+for name, split in (("by image", published), ("by group", honest)):
     found = predict_forest(split, features)
-    scored = found[found.part == ("test" if "test" in set(found.part) else "validation")]
-    scores[name] = score_predictions(scored.drop(columns="part"), positive="ALL")
+    found = found[found.part == scored_part(split)].drop(columns="part")
+    scores = score_predictions(found, positive="ALL")
+    values[name] = scores.metrics["accuracy"]
 
 # %%
-import matplotlib.pyplot as plt
+import pandas as pd
 
-figure, axis = plt.subplots(figsize=(6, 2.2))
-for place, (name, result) in enumerate(scores.items()):
-    accuracy = result.metrics["accuracy"]
-    spread = [[accuracy.value - accuracy.low], [accuracy.high - accuracy.value]]
-    colour = COLOURS["ALL" if name == "by image" else "HEM"]
-    axis.errorbar(accuracy.value, place, xerr=spread, fmt="o", capsize=4, color=colour)
-axis.set_yticks(range(len(scores)), list(scores))
-axis.set(xlabel="accuracy of a random forest on nineteen numbers", ylim=(-0.6, 1.6))
-
-# %%
-values = {name: result.metrics["accuracy"] for name, result in scores.items()}
-show(
-    figure,
-    caption="The same classifier on two splits; bars are 95 % intervals by subject group.",
-    alt="; ".join(f"{n}: {e.value:.3f} ({e.low:.3f} to {e.high:.3f})" for n, e in values.items()),
+rows = pd.DataFrame(
+    [{"name": name, **asdict(value)} for name, value in values.items()]
 )
-gap = values["by image"].value - values["by subject group"].value
+show(
+    plot_intervals(rows),
+    caption="The same random forest on two splits, with 95 % intervals.",
+    alt="; ".join(
+        f"{row['name']}: {row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
+        for _, row in rows.iterrows()
+    ),
+)
+
+# %% tags=["hide-input"]
+gap = values["by image"].value - values["by group"].value
 say(
     f"On these images the split by image scores {abs(gap) * 100:.1f} points "
     f"{'higher' if gap > 0 else 'lower'} than the split by subject group, with the same "
@@ -176,7 +187,9 @@ say(
 
 # %%
 style(
-    part_table(honest.certificate).assign(hash=honest.certificate["hash"][:16]),
+    part_table(honest.certificate).assign(
+        hash=honest.certificate["hash"][:16]
+    ),
     f"Protocol {honest.certificate['protocol']!r}, settings {honest.certificate['settings']}.",
 )
 
@@ -199,4 +212,4 @@ style(
 # names, and a split by name may deal the two names to different parts.
 # ```
 #
-# **Next**: [cropping](cropping), where a harmless step may treat the classes differently.
+# **Next**: [cropping](cropping.ipynb), where a harmless step may treat the classes differently.

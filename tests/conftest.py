@@ -4,11 +4,72 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+# Cells of the small C-NMC folder: three subjects a class, two fields each, three folds, the
+# lower-case h3, and the five-part names of the official files.
+CNMC_CELLS = tuple(
+    (f"fold_{fold}", label, f"UID_{subject}_{field}_{cell}_{label}")
+    for fold, subjects in enumerate((("1", "H1"), ("2", "H2"), ("11", "h3")))
+    for subject, label in zip(subjects, ("all", "hem"), strict=True)
+    for field in (1, 2)
+    for cell in (1, 2)
+)
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch) -> Path:
+    """Folder that the package writes below in this test, never the checkout."""
+    folder = tmp_path / "workspace"
+    monkeypatch.setenv("ALLLIB_WORKSPACE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def picture() -> Callable[[str], np.ndarray]:
+    """Small picture of a nucleus on black, of its own for each name."""
+    return draw_picture
+
+
+def draw_picture(name: str, size: int = 24) -> np.ndarray:
+    """Uneven bright blob on black, shape (size, size, 3); the name seeds it."""
+    rng = np.random.default_rng(list(name.encode()))
+    image = np.zeros((size, size, 3), np.uint8)
+    edge = size // 6
+    shape = image[edge:-edge, edge:-edge].shape
+    image[edge:-edge, edge:-edge] = rng.integers(60, 250, shape, dtype=np.uint8)
+    image[edge : edge + 2, edge : edge + 3] = 0  # a notch: no symmetry maps it on itself
+    return image
+
+
+@pytest.fixture(scope="session")
+def write_cnmc() -> Callable[..., Path]:
+    """`write_cnmc(root, top=..., suffix=..., cells=..., size=...)`, see `write_layout`."""
+    return write_layout
+
+
+def write_layout(
+    root: Path,
+    *,
+    top: str = "training_data",
+    suffix: str = ".bmp",
+    cells: Iterable[tuple[str, str, str]] = CNMC_CELLS,
+    size: int = 24,
+) -> Path:
+    """Write a small C-NMC folder: `top` is the level above the folds ("" for none)."""
+    for fold, label, name in cells:
+        path = root / top / fold / label / f"{name}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw_picture(name, size)).save(path)
+    return root
 
 
 @pytest.fixture(scope="session")

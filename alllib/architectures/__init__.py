@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -39,10 +40,13 @@ def build_network(recipe: Recipe, *, classes: int, input_size: int | None = None
     Raises
     ------
     RecipeError
-        When the architecture is unknown or the input below its minimum.
+        When the architecture is unknown, its settings do not fit it, or the input is below
+        its minimum.
+    DependencyError
+        When Keras or its backend is not installed.
     """
     wanted = recipe.architecture
-    size = input_size or recipe.images.input
+    size = recipe.images.input if input_size is None else input_size
     if wanted.name not in ARCHITECTURES:
         raise RecipeError(
             f"There is no architecture {wanted.name!r}.",
@@ -56,5 +60,13 @@ def build_network(recipe: Recipe, *, classes: int, input_size: int | None = None
             remedy=f"Choose {wanted.minimum_input} or more.",
         )
     load_keras()  # before the network's module does, so that a lacking backend is said clearly
-    module = import_module(f"{__name__}.{ARCHITECTURES[wanted.name]}")
-    return module.build(size, classes, **wanted.settings)
+    build = import_module(f"{__name__}.{ARCHITECTURES[wanted.name]}").build
+    try:
+        inspect.signature(build).bind(size, classes, **wanted.settings)
+    except TypeError as error:
+        raise RecipeError(
+            f"The settings do not fit the architecture {wanted.name!r}: {error}.",
+            where=f"{recipe.name}: architecture.settings",
+            remedy=f"It takes {', '.join(list(inspect.signature(build).parameters)[2:])}.",
+        ) from error
+    return build(size, classes, **wanted.settings)

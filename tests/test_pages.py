@@ -1,0 +1,147 @@
+"""What a page depends on, and how it is put together."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from alllib import pages
+from alllib.errors import NotebookError
+from alllib.pages import (
+    folder_fingerprint,
+    import_closure,
+    merge,
+    page_key,
+    toc_entries,
+    write_if_changed,
+)
+
+SOURCE = """\
+# %% [markdown]
+# # Old title
+
+# %% tags=["parameters"]
+images = 600  # how many
+data = ""  # größe und mehr
+
+# %%
+from alllib.files import hash_json
+print(images, data)
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def names(*cells: str) -> set[str]:
+    return {str(path.relative_to(pages.PACKAGE)) for path in import_closure(cells)}
+
+
+def test_the_closure_follows_imports_downwards_only():
+    found = names("import alllib.files")
+    assert {"__init__.py", "files.py", "errors.py"} <= found
+    assert "pages.py" not in found and "parameters.py" not in found
+    assert names("from alllib import files") == found
+    assert names("def late():\n    from alllib.files import workspace") == found
+    assert {"pages.py", "parameters.py", "files.py"} <= names("from alllib.pages import merge")
+    assert names("import numpy") == set()
+
+
+def test_a_package_counts_with_all_files_below_it():
+    assert {"recipes/__init__.py"} <= names("from alllib.recipes import load_recipe")
+
+
+def test_prose_is_not_in_the_key_and_code_parameters_and_data_are(source, tmp_path):
+    key = page_key(source, preset="sample")
+    source.write_text(SOURCE.replace("Old title", "New title"))
+    assert page_key(source, preset="sample") == key
+    source.write_text(SOURCE.replace("print(images, data)", "print(data, images)"))
+    assert page_key(source, preset="sample")["code"] != key["code"]
+    source.write_text(SOURCE)
+    assert page_key(source, preset="smoke")["parameters"] != key["parameters"]
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.bmp").write_bytes(b"a")
+    with_data = page_key(source, preset="sample", data=str(tmp_path / "images"))
+    assert with_data["parameters"]["data"] == str(tmp_path / "images") and with_data["data"]
+
+
+def test_the_fingerprint_sees_a_new_a_changed_and_a_missing_file(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.bmp").write_bytes(b"one")
+    seen = [folder_fingerprint(tmp_path)]
+    assert folder_fingerprint(tmp_path) == seen[0]
+    os.utime(tmp_path / "a" / "1.bmp", ns=(1, 1))
+    seen.append(folder_fingerprint(tmp_path))
+    (tmp_path / "a" / "2.bmp").write_bytes(b"two")
+    seen.append(folder_fingerprint(tmp_path))
+    (tmp_path / "a" / "1.bmp").unlink()
+    seen.append(folder_fingerprint(tmp_path))
+    assert len(set(seen)) == 4
+    with pytest.raises(NotebookError, match="does not exist"):
+        folder_fingerprint(tmp_path / "none")
+
+
+def test_an_unchanged_text_is_not_written_again(tmp_path):
+    path = tmp_path / "key.json"
+    assert write_if_changed(path, "a")
+    os.utime(path, ns=(1, 1))
+    assert not write_if_changed(path, "a")
+    assert path.stat().st_mtime_ns == 1
+    assert write_if_changed(path, "b")
+
+
+def executed(source: Path, values: dict[str, object]) -> Path:
+    notebook = nbformat.v4.new_notebook()
+    code = nbformat.v4.new_code_cell
+    declare, compute = SOURCE.split("# %%")[2:]
+    output = nbformat.v4.new_output("stream", name="stdout", text="as executed")
+    notebook.cells = [
+        code(declare.split("\n", 1)[1].strip(), metadata={"tags": ["parameters"]}),
+        code("images = 7", metadata={"tags": ["injected-parameters"]}),
+        code(compute.strip(), outputs=[output], execution_count=3),
+    ]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata["alllib"] = {
+        "parameters": values, "preset": "smoke", "date": "2026-11-21T00:00:00", "seconds": 2.0,
+        "alllib": "0", "python": "3", "commit": "",
+    }  # fmt: skip
+    path = source.with_suffix(".executed.ipynb")
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_merging_joins_new_prose_old_outputs_and_the_values_used(source, tmp_path):
+    done = executed(source, {"images": 7, "data": "/ä b"})
+    source.write_text(SOURCE.replace("Old title", "New title"))
+    merge(done, source, tmp_path / "out" / "tiny.ipynb")
+    page = nbformat.read(tmp_path / "out" / "tiny.ipynb", as_version=4)
+    nbformat.validate(page)
+    assert page.cells[0].source == "# New title"
+    assert page.cells[1].source == "images = 7  # how many\ndata = '/ä b'  # größe und mehr"
+    assert page.cells[2].outputs[0].text == "as executed"
+    assert "preset `smoke`" in page.cells[3].source and len(page.cells) == 4
+
+
+def test_other_code_than_was_executed_is_refused(source, tmp_path):
+    done = executed(source, {"images": 7})
+    source.write_text(SOURCE.replace("print(images, data)", "print(data)"))
+    with pytest.raises(NotebookError, match="not the code that was executed"):
+        merge(done, source, tmp_path / "tiny.ipynb")
+    assert not (tmp_path / "tiny.ipynb").exists()
+
+
+def test_entries_of_parts_sections_and_root_are_found(tmp_path):
+    toc = tmp_path / "_toc.yml"
+    toc.write_text(
+        "format: jb-book\nroot: a/index\nparts:\n- caption: One\n  chapters:\n  - file: b\n"
+        "    sections:\n    - file: c/d\n  - url: https://example.org\n"
+    )
+    assert toc_entries(toc) == ["a/index", "b", "c/d"]

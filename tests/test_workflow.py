@@ -1,0 +1,206 @@
+"""The workflow on a tiny project: what runs again, and what a failure or a kill leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NOTEBOOK = """\
+# %% [markdown]
+# # The {topic} page
+# A sentence.
+
+# %% tags=["parameters"]
+data = ""  # folder of images
+
+# %%
+import alllib.{module}
+{code}
+print("topic {topic}", repr(data))
+"""
+MODULES = {"first": "files", "second": "errors"}
+
+
+class Project:
+    """A copy of what the workflow needs, with two small notebooks."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        ignore = shutil.ignore_patterns("__pycache__")
+        for name in ("alllib", "workflow"):
+            shutil.copytree(REPOSITORY / name, root / name, ignore=ignore)
+        shutil.copy(REPOSITORY / "_config.yml", root)
+        (root / "book" / "_static").mkdir(parents=True)
+        (root / "vendor").mkdir()
+        (root / "vendor" / "empty.txt").touch()
+        for name in ("references.bib", "_static/custom.css"):
+            shutil.copy(REPOSITORY / "book" / name, root / "book" / name)
+        (root / "book" / "index.md").write_text("# Title\n\nSee [](../notebooks/first).\n")
+        (root / "_toc.yml").write_text(
+            "format: jb-book\nroot: book/index\nchapters:\n"
+            "- file: notebooks/first\n- file: notebooks/second\n"
+        )
+        (root / "notebooks").mkdir()
+        for topic in MODULES:
+            self.write(topic)
+
+    def write(self, topic: str, code: str = "") -> None:
+        text = NOTEBOOK.format(topic=topic, module=MODULES[topic], code=code)
+        (self.root / "notebooks" / f"{topic}.py").write_text(text)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.root / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def command(self, data: str = "''", preset: str = "sample") -> list[str]:
+        return [
+            sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile",
+            "--profile", "workflow/profiles/local", "--nolock", "--cores", "2",
+            "--config", f"preset='{preset}'", f"data={data}",
+        ]  # fmt: skip
+
+    @property
+    def environment(self) -> dict[str, str]:
+        environment = {**os.environ, "PYTHONPATH": str(self.root)}
+        environment.pop("ALLLIB_WORKSPACE", None)
+        return environment
+
+    def build(self, **options: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            self.command(**options), cwd=self.root, env=self.environment, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+
+    def executed(self) -> dict[str, int]:
+        folder = self.root / "_build" / "executed"
+        return {path.stem: path.stat().st_mtime_ns for path in folder.glob("*.ipynb")}
+
+    def page(self, name: str) -> str:
+        return (self.root / "_build/site/_build/html" / f"{name}.html").read_text()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
+
+
+def test_only_what_changed_is_executed(project):
+    done = project.build()
+    assert done.returncode == 0, done.stderr
+    first = project.executed()
+    assert set(first) == {"first", "second"}
+    assert "topic second" in project.page("notebooks/second")
+
+    started = time.monotonic()
+    assert project.build().returncode == 0
+    assert time.monotonic() - started < 30
+    assert project.executed() == first
+
+    project.edit("notebooks/first.py", "A sentence.", "Another one.")
+    assert project.build().returncode == 0
+    assert project.executed() == first
+    assert "Another one." in project.page("notebooks/first")
+
+    project.edit("alllib/errors.py", "The disk is full or", "The disk is quite full or")
+    project.edit("notebooks/second.py", "topic second", "theme second")
+    project.edit("alllib/files.py", "Files that exist whole", "Files which exist whole")
+    assert project.build().returncode == 0
+    both = project.executed()
+    assert both["first"] > first["first"] and both["second"] > first["second"]
+
+    project.edit("alllib/files.py", "Files which exist whole", "Files that exist whole")
+    assert project.build().returncode == 0
+    only = project.executed()
+    assert only["first"] > both["first"] and only["second"] == both["second"]
+
+
+def test_data_reaches_the_notebooks_and_its_change_executes_them(project):
+    data = project.root.parent / "im ages'"
+    data.mkdir()
+    (data / "a.bmp").write_bytes(b"a")
+    given = json.dumps(str(data))
+    assert project.build(data=given).returncode == 0
+    notebook = nbformat.read(project.root / "_build/executed/first.ipynb", as_version=4)
+    assert notebook.metadata["alllib"]["parameters"] == {"data": str(data)}
+    before = project.executed()
+    (data / "b.bmp").write_bytes(b"b")
+    assert project.build(data=given).returncode == 0
+    after = project.executed()
+    assert all(after[topic] > before[topic] for topic in MODULES)
+
+
+def test_failures_are_told_and_leave_no_whole_page(project):
+    project.write("second", "1 / 0")
+    done = project.build()
+    assert done.returncode != 0
+    assert "ZeroDivisionError" in done.stderr and "code cell 2" in done.stderr
+    assert not (project.root / "_build/site/_build/html").exists()
+    assert (project.root / "_build/failed/second.ipynb").is_file()
+
+    project.write("second")
+    project.edit("book/index.md", "notebooks/first", "notebooks/none")
+    for _ in range(2):  # a warning must not be forgotten by the second attempt
+        done = project.build()
+        assert done.returncode != 0 and "notebooks/none" in done.stderr, done.stderr
+        assert not (project.root / "_build/site/_build/html/book/index.html").exists()
+    good = project.executed()
+
+    project.edit("book/index.md", "notebooks/none", "notebooks/first")
+    project.edit("_toc.yml", "- file: notebooks/second\n", "")
+    assert project.build().returncode == 0
+    assert project.executed() == good
+    assert project.page("book/index")
+    assert not (project.root / "_build/site/_build/html/notebooks/second.html").exists()
+
+    done = project.build(preset="smaple")
+    assert done.returncode != 0 and "Did you mean 'sample'" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_batch_leaves_no_kernel_and_goes_on_where_it_was(project):
+    flag, pids = project.root / "go", project.root / "pids"
+    project.write(
+        "second",
+        "import os, time\nfrom pathlib import Path\n"
+        f"Path({str(pids)!r}).write_text(f'{{os.getpid()}} {{os.getppid()}} ')\n"
+        f"while not Path({str(flag)!r}).exists(): time.sleep(0.1)",
+    )
+    batch = subprocess.Popen(
+        project.command(), cwd=project.root, env=project.environment, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    end = time.monotonic() + 90
+    unfinished = project.root / ".snakemake" / "incomplete"
+    while not (
+        pids.is_file()
+        and pids.read_text().endswith(" ")
+        and "first" in project.executed()
+        and len(list(unfinished.iterdir())) == 1
+    ):
+        assert time.monotonic() < end and batch.poll() is None
+        time.sleep(0.1)
+    first = project.executed()["first"]
+    batch.kill()  # this process alone, not its group
+    batch.wait()
+    end = time.monotonic() + 20
+    while any(psutil.pid_exists(int(pid)) for pid in pids.read_text().split()):
+        assert time.monotonic() < end, "a notebook runs on"
+        time.sleep(0.1)
+
+    flag.touch()
+    done = project.build()
+    assert done.returncode == 0, done.stderr
+    assert project.executed()["first"] == first
+    assert "topic second" in project.page("notebooks/second")
