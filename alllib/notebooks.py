@@ -226,6 +226,8 @@ def _environment() -> dict[str, str]:
     environment["PYTHONHASHSEED"] = "0"
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     environment.setdefault("TQDM_DISABLE", "1")
+    # Pools of workers end with the kernel; what their trackers then clear is no news.
+    environment.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     environment.pop("MPLBACKEND", None)
     if PACKAGE_PARENT.name not in ("site-packages", "dist-packages"):
         paths = [str(PACKAGE_PARENT), *filter(None, [environment.get("PYTHONPATH")])]

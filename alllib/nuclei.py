@@ -29,7 +29,6 @@ _PINKER = _cause(1.0, 0.25, -0.5)  # eosin against azure
 _RIM = _cause(0.26, 0.62, 0.38)  # light that leaks in over the edge
 _SHELL = _cause(-0.19, -0.12, -0.01)  # denser, bluer chromatin below the membrane
 _PLASMA = _cause(0.05, 0.50, 0.05)  # a shred of cytoplasm
-_DEBRIS = _cause(0.20, 0.55, -0.02)  # a piece of a neighbouring red cell
 _FRINGE = _cause(1.3, 0.3, -1.1)  # the lens focuses red and blue apart
 
 
@@ -158,12 +157,11 @@ def draw_nucleus(
     """
     kind, scale = _KINDS[label], size / _FULL
     radius, shred = _draw_outline(rng, kind, stain), _draw_shred(rng)
-    inside, whole, debris = _fill(rng, radius * scale, shred * scale, size)
+    inside, whole = _fill(radius * scale, shred * scale)
     texture = _draw_texture(rng, kind, stain, scale, whole.shape)
     logs, outer = _shade(inside, texture, stain, scale)
     logs += _draw_nucleoli(rng, kind, radius.mean() * scale, inside) * _THINNER
     logs += outer * _PLASMA
-    logs[:, debris] = (_DEBRIS + 0.5 * texture[0] * _THINNER)[:, debris]
     own = kind.light + rng.normal(0, 0.05) + rng.normal(0, 0.012, 3)
     logs += _cause(*np.array(stain.colour) + light + own)
     colours = np.exp(logs)
@@ -218,32 +216,17 @@ def _bell(turn: np.ndarray, centre: float, width: float) -> np.ndarray:
     return np.exp((np.cos(turn - centre) - 1) / width**2)
 
 
-def _fill(
-    rng: np.random.Generator, radius: np.ndarray, shred: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Masks, in the smallest box: the nucleus, all that is drawn, and the debris."""
-    scale, centre, length, bend = size / _FULL, 0.0, 0.0, 0.0
-    if rng.random() < 0.05:  # a strand of debris that the segmentation took along
-        centre, bend = rng.uniform(-np.pi, np.pi), rng.normal(0, 0.7)
-        length = scale * min(rng.gamma(1.8, 85.0), 260.0)
-    reach = int(np.ceil(min((radius + shred).max() + length, 0.7 * size))) + 2
+def _fill(radius: np.ndarray, shred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Masks, in the smallest box: the nucleus, and all that is drawn."""
+    reach = int(np.ceil((radius + shred).max())) + 2
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype("f4")
     distance, angle = np.hypot(y, x), np.arctan2(y, x)
     at = (angle * np.float32(_TURN / (2 * np.pi))).astype("i4") & (_TURN - 1)
     inside = distance < radius.astype("f4")[at]
     whole = distance < (radius + shred).astype("f4")[at]
-    debris = np.zeros_like(whole)
-    if length:
-        beyond = (distance - radius.mean()) / length
-        off = (angle - centre - bend * beyond + np.pi) % (2 * np.pi) - np.pi
-        wave = 1 + 0.4 * np.sin(rng.uniform(4, 12) * beyond + rng.uniform(0, 6))
-        wave += 0.25 * np.sin(rng.uniform(15, 30) * beyond)
-        wide = rng.uniform(6, 17) * scale * (1.1 - 0.6 * beyond) * wave
-        debris = (np.abs(off) * distance < wide) & (beyond > -0.5) & (beyond < 1) & ~inside
-        whole |= debris
     rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return inside[box], whole[box], debris[box]
+    return inside[box], whole[box]
 
 
 @lru_cache(maxsize=8)
@@ -260,7 +243,7 @@ def _draw_texture(
     rng: np.random.Generator, kind: _Kind, stain: Stain, scale: float, shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Dye and hue over the nucleus: Gaussian fields of two spectra, one of them skewed."""
-    # A nucleus broader than the tile sees it repeat; that happens only along debris.
+    # A nucleus broader than the tile sees it repeat.
     side = fft.next_fast_len(max(16, min(max(shape), round(300 * scale))))
     cycles = _frequencies(side) * np.float32(scale)  # as if at 450 pixels
     octaves = np.log(cycles * np.float32(kind.clump * stain.clump))
@@ -320,11 +303,19 @@ def _draw_nucleoli(
 
 
 def _place(rng: np.random.Generator, piece: np.ndarray, size: int) -> np.ndarray:
-    """Put the box into the middle of black ground, give or take a pixel; cut what is over."""
+    """Put the box into the middle of black ground, give or take a pixel; cut what is over.
+
+    A few lie off the middle, as where a neighbour that touched was cut away.
+    """
     picture = np.zeros((size, size, 3), "u1")
+    away = rng.uniform(45, 100) if rng.random() < 0.04 else 0.0
+    way = rng.uniform(0, 2 * np.pi)
     into, out = [], []
-    for have in piece.shape[:2]:
-        start = (size - have) // 2 + round(rng.normal(0, 0.8) * size / _FULL)
+    for have, aside in zip(
+        piece.shape[:2], away * np.array([np.sin(way), np.cos(way)]), strict=True
+    ):
+        shift = round((rng.normal(0, 0.8) + aside) * size / _FULL)
+        start = (size - have) // 2 + shift
         into.append(slice(max(start, 0), min(start + have, size)))
         out.append(slice(into[-1].start - start, into[-1].stop - start))
     picture[tuple(into)] = piece[tuple(out)]

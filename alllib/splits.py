@@ -121,7 +121,12 @@ def split_images(cells: pd.DataFrame, *, ratio: float = 0.8, seed: int = 120) ->
 
 
 def split_groups(
-    cells: pd.DataFrame, *, by: str = "group", folds: int = 5, seed: int = 2019
+    cells: pd.DataFrame,
+    *,
+    by: str = "group",
+    folds: int = 5,
+    seed: int = 2019,
+    fold: int | None = None,
 ) -> Split:
     """Split so that no group crosses parts, with class shares as equal as groups allow.
 
@@ -135,6 +140,9 @@ def split_groups(
         Number of equal parts: one is the test part, one the validation part.
     seed : int
         Seed of the assignment.
+    fold : int, optional
+        Which fold becomes the test part, counted from 0; drawn from the seed when not
+        given.
 
     Returns
     -------
@@ -143,8 +151,8 @@ def split_groups(
     Raises
     ------
     SplitError
-        When the column is empty, there are fewer than three folds, a class has fewer
-        groups than `folds`, or a part is left without a class.
+        When the column is empty, there are fewer than three folds or there is no such
+        fold, a class has fewer groups than `folds`, or a part is left without a class.
     """
     if by not in PROTOCOLS[1:]:
         raise SplitError(f"Nothing is kept together by {by!r}.", remedy=suggest(by, PROTOCOLS[1:]))
@@ -152,6 +160,11 @@ def split_groups(
         raise SplitError(
             f"{folds} folds cannot give a training, a validation and a test part.",
             remedy="Use at least 3 folds.",
+        )
+    if fold not in (None, *range(folds)):
+        raise SplitError(
+            f"There is no fold {fold} of {folds}.",
+            remedy=f"Choose one from 0 to {folds - 1}.",
         )
     table = _usable(cells)
     if table[by].isna().any():
@@ -169,13 +182,17 @@ def split_groups(
             else f"Use at most {counts.min()} folds, or more data.",
         )
     table["part"] = "train"
-    test = _one_fold(table, by, folds, seed)
-    table.loc[test, "part"] = "test"
+    # Large groups are dealt out first, so that fold 0 always holds the largest one: which
+    # fold becomes the test part must be drawn as well.
+    draw = random.Random(seed)
+    drawn, second = draw.randrange(folds), draw.randrange(folds - 1)
+    chosen = drawn if fold is None else fold
+    table.loc[_one_fold(table, by, folds, seed, chosen), "part"] = "test"
     _require_classes(table, by, ("train", "test"))
     rest = table[table.part == "train"]
-    table.loc[_one_fold(rest, by, folds - 1, seed), "part"] = "validation"
+    table.loc[_one_fold(rest, by, folds - 1, seed, second), "part"] = "validation"
     _require_classes(table, by)
-    return _certified(table, by, {"folds": folds, "seed": seed})
+    return _certified(table, by, {"folds": folds, "seed": seed, "fold": chosen})
 
 
 def _usable(cells: pd.DataFrame) -> pd.DataFrame:
@@ -186,15 +203,15 @@ def _usable(cells: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _one_fold(table: pd.DataFrame, by: str, folds: int, seed: int) -> pd.Index:
-    """Rows of the first fold; the order of the table plays no part."""
+def _one_fold(table: pd.DataFrame, by: str, folds: int, seed: int, fold: int) -> pd.Index:
+    """Rows of one fold; the order of the table plays no part."""
     ordered = table.sort_values("image")
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # A class with fewer images than folds may lack in a part: `_require_classes` looks.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         try:
-            _, rows = next(iter(splitter.split(ordered, ordered.label, ordered[by])))
+            _, rows = list(splitter.split(ordered, ordered.label, ordered[by]))[fold]
         except ValueError as error:
             raise SplitError(
                 f"{len(ordered)} images cannot be cut into {folds} folds ({error}).",

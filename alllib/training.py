@@ -204,7 +204,7 @@ def _fit(
     bar = _progress_bar(settings.epochs, train.batches, recipe.training.batch, progress)
     fitted = network.fit(
         train, validation_data=validation, epochs=settings.epochs, shuffle=False, verbose=0,
-        callbacks=[keeper, bar],
+        callbacks=[_shuffler(train), keeper, bar],
     )  # fmt: skip
     history = pd.DataFrame(fitted.history)
     history.insert(0, "epoch", range(1, len(history) + 1))
@@ -223,15 +223,16 @@ def _one_hot(labels: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
 
 
 def _feed(store, rows, targets, symmetries, recipe: Recipe, seed: int | None):
-    """Batches from the store. Order depends on (seed, epoch) only; none without a seed."""
+    """Batches from the store. `shuffle` sets the order of an epoch, which depends on
+    (seed, epoch) alone; without a seed the order is that of the rows."""
     keras = load_keras()
 
     class Feed(keras.utils.PyDataset):
         def __init__(self):
             super().__init__(workers=1)
-            self.epoch, self.batch = 0, recipe.training.batch
+            self.batch = recipe.training.batch
             self.batches = -(-len(rows) // self.batch)
-            self._shuffle()
+            self.shuffle(0)
 
         def __len__(self) -> int:
             return self.batches
@@ -241,16 +242,24 @@ def _feed(store, rows, targets, symmetries, recipe: Recipe, seed: int | None):
             images = apply_symmetries(store.images[rows[chosen]], symmetries[chosen])
             return scale_images(images), targets[chosen]
 
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
-            self._shuffle()
-
-        def _shuffle(self) -> None:
+        def shuffle(self, epoch: int) -> None:
             self.order = np.arange(len(rows))
             if seed is not None:
-                np.random.default_rng([seed, self.epoch]).shuffle(self.order)
+                np.random.default_rng([seed, epoch]).shuffle(self.order)
 
     return Feed()
+
+
+def _shuffler(feed):
+    """Callback that sets the feed's order. The feed's own `on_epoch_end` would not do: Keras
+    calls it before the first epoch too, and a training that goes on would count anew."""
+    keras = load_keras()
+
+    class Shuffler(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            feed.shuffle(epoch)
+
+    return Shuffler()
 
 
 def _best_keeper(metric: str):

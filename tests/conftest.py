@@ -33,12 +33,6 @@ def workspace(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def picture() -> Callable[[str], np.ndarray]:
-    """Small picture of a nucleus on black, of its own for each name."""
-    return draw_picture
-
-
 def draw_picture(name: str, size: int = 24) -> np.ndarray:
     """Uneven bright blob on black, shape (size, size, 3); the name seeds it."""
     rng = np.random.default_rng(list(name.encode()))

@@ -86,7 +86,9 @@ def test_the_first_three_blocks_carry_what_the_table_leaves_for_them(network):
     names = [row[0] for row in RECIPE.published["layers"]]
     printed = sum(row[2] for row in RECIPE.published["layers"][: names.index("model_1")])
     part = network.get_layer("model_1")
-    before = [layer for layer in part.layers if layer.name.startswith(("block1", "block2", "block3"))]
+    before = [
+        layer for layer in part.layers if layer.name.startswith(("block1", "block2", "block3"))
+    ]
     normalised = [f"batch_normalization_{number}" for number in range(1, 8)]
     before += [part.get_layer(name) for name in normalised]
     rest = RECIPE.published["convolutional_parameters"] - printed

@@ -33,7 +33,8 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
             space.mkdir()
             build(space)
     html = space / "_build" / "site" / "_build" / "html"
-    assert (html / "whole").is_file(), f"the book could not be built, see {space / 'log'}"
+    if not (html / "whole").is_file():
+        pytest.fail("the book could not be built:\n" + (space / "log").read_text()[-4000:])
     return html
 
 
@@ -46,7 +47,6 @@ def build(space: Path) -> None:
     environment = {**os.environ, "ALLLIB_WORKSPACE": str(space)}
     with (space / "log").open("w") as log:
         subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
-    print((space / "log").read_text()[-4000:])
 
 
 def soup(path: Path) -> BeautifulSoup:

@@ -128,9 +128,8 @@ def test_other_system_errors_are_not_taken_for_a_full_disk(tmp_path, monkeypatch
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     (tmp_path / "runs").write_text("a file")
     for write in (files.locked, files.whole_folder, files.whole_file):
-        with pytest.raises(DiskError, match="A file stands") as caught:
-            with write(tmp_path / "runs" / "a"):
-                pass
+        with pytest.raises(DiskError, match="A file stands") as caught, write(tmp_path / "runs/a"):
+            pass
         assert str(tmp_path / "runs") in str(caught.value)
 
 
@@ -194,10 +193,9 @@ def test_refused_folder_leaves_the_old_one_and_can_be_repeated(
 def test_read_only_place_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", refuse(errno.EROFS))
     for write in (files.whole_folder, files.whole_file, files.locked):
-        with pytest.raises(DiskError, match="cannot be written") as caught:
-            with write(tmp_path / "store"):
-                pass
-        assert str(tmp_path / "store") in str(caught.value)
+        with pytest.raises(DiskError, match="cannot be written") as caught, write(tmp_path / "a"):
+            pass
+        assert str(tmp_path / "a") in str(caught.value)
 
 
 def test_lock_that_cannot_be_made_is_named(tmp_path, monkeypatch):

@@ -161,8 +161,8 @@ def published_patterns(published: dict) -> dict[str, list[str]]:
         "accuracy": [rf"Accuracy:{published['accuracy']:.2%}", r"ProposedModel93\.02\n"],
         "precision": [f"Precisionscore:{published['precision']}"],
         "recall": [f"Recallscore:{published['recall']}"],
-        "confusion": [rf"\[\[{first[0]}{first[1]}\]\n{second[0]}{second[1]}\]\]"],
-        "scored": ["asthetestset|validateon2121samples"],
+        "confusion": [rf"\[\[{first[0]}\s*{first[1]}\]\s*{second[0]}{second[1]}\]\]"],
+        "scored": ["monitorthevalidationaccuracyandsavethemodel"],
         "train_images_log": [rf"Initialisedwith{published['train_images_log']}image"],
         "scored_images_log": [rf"validateon{published['scored_images_log']}samples"],
         "val_accuracy_log": [
@@ -187,7 +187,7 @@ def test_the_settings_that_are_no_choice_stand_in_the_report(report):
     text = re.sub(r"\s+", "", report)
     chosen = {entry.parameter for entry in recipe.choice}
     stated = {
-        "images.crop": f"newsizeof{recipe.images.crop}*{recipe.images.crop}",
+        "images.crop": rf"newsizeof{recipe.images.crop}\*{recipe.images.crop}",
         "augmentation.samples": rf"p\.sample\({recipe.augmentation.samples}\)",
         "augmentation.probability": r"rotate90\(probability=\.5\)",
         "augmentation.seed": rf"p\.set_seed\({recipe.augmentation.seed}\)",

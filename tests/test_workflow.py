@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -127,10 +126,10 @@ def test_only_what_changed_is_executed(project):
 
 
 def test_data_reaches_the_notebooks_and_its_change_executes_them(project):
-    data = project.root.parent / "im ages'"
+    data = project.root.parent / "im agés"
     data.mkdir()
     (data / "a.bmp").write_bytes(b"a")
-    given = json.dumps(str(data))
+    given = str(data)
     assert project.build(data=given).returncode == 0
     notebook = nbformat.read(project.root / "_build/executed/first.ipynb", as_version=4)
     assert notebook.metadata["alllib"]["parameters"] == {"data": str(data)}
