@@ -153,7 +153,7 @@ lock: venv  ## resolve pyproject.toml anew into requirements.lock [UPGRADE=1]
 	mv _build/requirements.lock.new requirements.lock
 
 clean:  ## delete _build; keeps .venv and runs
-	@rm -rf _build
+	@rm -rf _build .snakemake
 	echo 'Deleted _build. Kept runs (records of trainings) and .venv; delete them by hand if you mean to.'
 
 help:  ## list the targets

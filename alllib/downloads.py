@@ -318,6 +318,9 @@ def prepare_data(data: str = "synthetic", *, images: int = 1000, seed: int = 201
         For `alllib.datasets.load_cells`.
     """
     if data == "synthetic":
-        root = workspace() / "_build" / "data" / f"synthetic-{images}-{seed}"
-        return make_dataset(root, SyntheticDesign(images=images, seed=seed))
+        design = SyntheticDesign(images=images, seed=seed)
+        # A set that an older generator drew is another one, and gets another folder.
+        drawn = hash_json([asdict(design), GENERATOR])[:8]
+        root = workspace() / "_build" / "data" / f"synthetic-{images}-{seed}-{drawn}"
+        return make_dataset(root, design)
     return fetch_dataset(data) if data in DATASETS else Path(data).expanduser()

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# A busy machine is no failure.
+settings.register_profile("alllib", deadline=None)
+settings.load_profile("alllib")
 
 
 # Cells of the small C-NMC folder: three subjects a class, two fields each, three folds, the

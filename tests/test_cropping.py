@@ -43,7 +43,7 @@ def test_crop_of_even_and_odd_margins():
 
 @pytest.mark.parametrize("size", [8, 9, 0, -1])
 def test_crop_that_does_not_fit(size):
-    with pytest.raises(DataError, match=f"9x7 image has no centred crop of {size} pixels") as caught:
+    with pytest.raises(DataError, match=f"9x7 image has no centred crop of {size} ") as caught:
         crop_center(np.zeros((7, 9, 3), np.uint8), size)
     assert "no larger" in caught.value.remedy
 

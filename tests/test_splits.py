@@ -165,10 +165,9 @@ def tables(draw) -> pd.DataFrame:
 
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(tables(), st.sampled_from(PROTOCOLS[1:]), st.integers(3, 6), st.integers(0, 9))
 def test_groups_never_cross_or_the_error_is_clear(cells, by, folds, seed):
-    event("split or refused")
     try:
         split = split_groups(cells, by=by, folds=folds, seed=seed)
     except SplitError as error:
@@ -259,7 +258,7 @@ def test_data_without_subjects_has_only_the_image_protocol():
 # Certificates ----------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(tables(), st.sampled_from(PROTOCOLS), st.integers(0, 3))
 def test_certificate_counts_equal_brute_force(cells, protocol, seed):
     try:

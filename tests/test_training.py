@@ -279,10 +279,23 @@ def test_images_are_cropped_to_the_recipes_size(split):
     assert training._crop(load_recipe("mir2019-proposed"), split.cells) == 20
 
 
-def test_a_diverged_network_is_reported_and_leaves_no_record(split):
-    recipe = small_recipe(learning_rate=1e30)
-    with pytest.raises(DataError, match="not a finite number"):
-        train_recipe(recipe, split, settings=SETTINGS, run_id="diverged", progress=False)
+def test_a_diverged_network_is_reported_and_leaves_no_record(split, monkeypatch):
+    real = training._best_keeper
+
+    def diverged(metric):
+        keeper = real(metric)
+        keep = keeper.on_epoch_end
+
+        def on_epoch_end(epoch, logs=None):
+            keep(epoch, logs)
+            keeper.weights = [np.full_like(weight, np.nan) for weight in keeper.weights]
+
+        keeper.on_epoch_end = on_epoch_end
+        return keeper
+
+    monkeypatch.setattr(training, "_best_keeper", diverged)
+    with pytest.raises(DataError, match="not a finite number.*\n.*\n.*learning rate"):
+        train(split, "diverged", epochs=1)
     assert not (workspace() / "runs" / "diverged").exists()
 
 

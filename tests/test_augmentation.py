@@ -1,0 +1,339 @@
+"""The plan of the report's augmentation, held against Augmentor itself."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import draw_picture
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from alllib import augmentation
+from alllib.augmentation import (
+    OPERATIONS,
+    SYMMETRIES,
+    apply_symmetries,
+    apply_symmetry,
+    firing_probability,
+    measure_firing,
+    plan_augmentation,
+    write_augmented,
+)
+from alllib.datasets import load_cells, read_image
+from alllib.errors import AugmentationError, DiskError, ImageError
+from alllib.splits import make_split
+
+PICTURE = draw_picture("picture", 6)
+
+
+@pytest.fixture
+def cells(tmp_path, write_cnmc, workspace) -> pd.DataFrame:
+    return load_cells(write_cnmc(tmp_path / "data"))
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+# Symmetries ----------------------------------------------------------------------------------
+
+
+def test_symmetries_form_the_group_of_eight():
+    forms = [apply_symmetry(PICTURE, number).tobytes() for number in range(8)]
+    assert len(set(forms)) == len(SYMMETRIES) == 8 and forms[0] == PICTURE.tobytes()
+    table = [
+        [forms.index(apply_symmetry(apply_symmetry(PICTURE, a), b).tobytes()) for b in range(8)]
+        for a in range(8)
+    ]
+    for line in (*table, *zip(*table, strict=True)):
+        assert sorted(line) == list(range(8)), "closed, and each element has an inverse"
+    assert sum(table[a][a] == 0 for a in range(8)) == 6, "five reflections and half turns, and 0"
+
+
+def test_symmetries_do_what_their_names_say():
+    image = Image.fromarray(PICTURE)
+    said = {
+        "identity": image,
+        "rotate 90": image.transpose(Image.Transpose.ROTATE_90),
+        "rotate 180": image.transpose(Image.Transpose.ROTATE_180),
+        "rotate 270": image.transpose(Image.Transpose.ROTATE_270),
+    }
+    mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    said["mirror"] = mirrored
+    for angle in (90, 180, 270):
+        said[f"mirror, rotate {angle}"] = mirrored.rotate(angle)
+    assert list(said) == list(SYMMETRIES)
+    for number, expected in enumerate(said.values()):
+        assert np.array_equal(apply_symmetry(PICTURE, number), np.asarray(expected))
+
+
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=20))
+def test_batch_equals_one_by_one(symmetries):
+    images = np.random.default_rng(1).integers(0, 255, (len(symmetries), 5, 5, 3), dtype=np.uint8)
+    turned = apply_symmetries(images, np.array(symmetries, np.uint8))
+    for image, symmetry, result in zip(images, symmetries, turned, strict=True):
+        assert np.array_equal(result, apply_symmetry(image, symmetry))
+    assert turned.dtype == np.uint8 and not np.shares_memory(turned, images)
+
+
+# The plan --------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore")  # Augmentor leaves its files and its bar open
+@pytest.mark.parametrize(("probability", "seed"), [(0.5, 7), (0.3, 11), (1.0, 7)])
+def test_plan_is_what_augmentor_writes(tmp_path, cells, monkeypatch, probability, seed):
+    """Augmentor runs disk to disk in one thread, on a sorted list, with counted names."""
+    import Augmentor
+    from Augmentor import Pipeline as module
+
+    source = tmp_path / "train"
+    for row in cells.itertuples():
+        path = source / row.label.lower() / f"{row.image}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(read_image(row.path)).save(path)
+    pipeline = Augmentor.Pipeline(str(source), save_format="PNG")
+    pipeline.augmentor_images.sort(key=lambda image: image.image_path)
+    counted = iter(range(10**6))
+    uuid4 = SimpleNamespace(uuid4=lambda: f"number{next(counted):06d}")
+    monkeypatch.setattr(sys.modules[module.__module__], "uuid", uuid4)
+    state = random.getstate()
+    pipeline.set_seed(seed)
+    for operation in OPERATIONS:
+        getattr(pipeline, operation)(probability=probability)
+    pipeline.sample(150, multi_threaded=False)
+    random.setstate(state)
+
+    plan = plan_augmentation(cells, samples=150, probability=probability, seed=seed)
+    written = sorted((source / "output").rglob("*.PNG"), key=lambda p: p.stem[-6:])
+    assert len(written) == len(plan) == 150
+    paths = cells.set_index("image").path
+    for path, row in zip(written, plan.itertuples(), strict=True):
+        assert f"original_{row.image}.png" in path.name
+        expected = apply_symmetry(read_image(paths[row.image]), row.symmetry)
+        assert np.array_equal(read_image(path), expected)
+
+
+def test_plan_is_repeatable_and_leaves_the_random_state_alone(cells):
+    random.seed(99)
+    state = random.getstate()
+    plan = plan_augmentation(cells, samples=300)
+    assert random.getstate() == state
+    random.seed(1)
+    shuffled = plan_augmentation(cells.sample(frac=1, random_state=2), samples=300)
+    pd.testing.assert_frame_equal(plan, shuffled)
+    assert not plan.equals(plan_augmentation(cells, samples=300, seed=8))
+    assert plan.symmetry.dtype == np.uint8 and set(plan.image) <= set(cells.image)
+
+
+def test_random_state_is_given_back_when_drawing_fails(cells, monkeypatch):
+    def fail(_):
+        raise RuntimeError
+
+    monkeypatch.setattr(random, "choice", fail)
+    state = random.getstate()
+    with pytest.raises(RuntimeError):
+        plan_augmentation(cells, samples=3)
+    assert random.getstate() == state
+
+
+def exact_shares(fired: float) -> np.ndarray:
+    """Probability of each symmetry, by going through the sixteen outcomes."""
+    steps = (lambda x: np.rot90(x, 1), lambda x: np.rot90(x, 3), np.fliplr, np.flipud)
+    forms = [apply_symmetry(PICTURE, number).tobytes() for number in range(8)]
+    shares = np.zeros(8)
+    for outcome in product((False, True), repeat=4):
+        picture = PICTURE
+        for step, done in zip(steps, outcome, strict=True):
+            picture = step(picture) if done else picture
+        weight = np.prod([fired if done else 1 - fired for done in outcome])
+        shares[forms.index(np.ascontiguousarray(picture).tobytes())] += weight
+    return shares
+
+
+def test_shares_of_the_symmetries_are_those_of_the_true_probability(cells):
+    plan = plan_augmentation(cells, samples=20_000)
+    counts = np.bincount(plan.symmetry, minlength=8)
+    expected = exact_shares(firing_probability(0.5)) * len(plan)
+    assert (np.abs(counts - expected) < 4.5 * np.sqrt(expected)).all()
+    assert exact_shares(0.5)[0] == pytest.approx(0.125), "the nominal share of exact copies"
+    images = Counter(plan.image)
+    assert len(images) == len(cells) and max(images.values()) < 1.3 * 20_000 / len(cells)
+
+
+@pytest.mark.parametrize(
+    ("nominal", "true"), [(0.5, 0.55), (0.25, 0.25), (0.05, 0.05), (0.7, 0.75), (1.0, 1.0)]
+)
+def test_firing_probability_is_that_of_rounding(nominal, true):
+    assert firing_probability(nominal) == pytest.approx(true)
+    grid = np.round((np.arange(100_000) + 0.5) / 100_000, 1)
+    assert (grid <= nominal).mean() == pytest.approx(true, abs=1e-3)
+    state = random.getstate()
+    draws = 4000
+    tolerance = 4.5 * np.sqrt(true * (1 - true) / draws) + 1e-9
+    assert measure_firing(nominal, draws=draws) == pytest.approx(true, abs=tolerance)
+    assert random.getstate() == state
+
+
+def test_firing_probability_of_zero():
+    assert firing_probability(0) == pytest.approx(0.05)
+
+
+def test_impossible_plans_are_refused(cells):
+    split = make_split(cells, "image")
+    with pytest.raises(AugmentationError, match="outside the training part") as caught:
+        plan_augmentation(split.cells, samples=3)
+    assert caught.value.where in set(split.part("validation").image)
+    assert "part('train')" in caught.value.remedy
+    assert set(plan_augmentation(split.part("train"), samples=9).image) <= set(
+        split.part("train").image
+    )
+    for samples, rows in ((0, cells), (-1, cells), (5, cells.iloc[:0])):
+        with pytest.raises(AugmentationError, match="cannot be drawn"):
+            plan_augmentation(rows, samples=samples)
+    for probability in (0, -0.1, 1.1, float("nan")):
+        with pytest.raises(AugmentationError, match="no probability"):
+            plan_augmentation(cells, samples=3, probability=probability)
+
+
+# Files -------------------------------------------------------------------------------------------
+
+
+def test_files_are_the_pictures_of_the_plan(tmp_path, cells):
+    plan = plan_augmentation(cells, samples=40)
+    folder = write_augmented(cells, plan, tmp_path / "out")
+    paths, classes = cells.set_index("image").path, cells.set_index("image").label
+    assert len(hashes(folder)) == 40
+    for number, row in enumerate(plan.itertuples()):
+        name = f"{number:06d}_{row.image}_s{row.symmetry}.bmp"
+        picture = read_image(folder / classes[row.image].lower() / name)
+        assert np.array_equal(picture, apply_symmetry(read_image(paths[row.image]), row.symmetry))
+
+
+def test_twice_gives_the_same_bytes_in_one_process_or_many(tmp_path, cells, monkeypatch):
+    plan = plan_augmentation(cells, samples=90)
+    one = write_augmented(cells, plan, tmp_path / "one")
+    two = write_augmented(cells.iloc[::-1], plan_augmentation(cells, samples=90), tmp_path / "two")
+    assert hashes(one) == hashes(two) and len(hashes(one)) == 90
+    monkeypatch.setattr("alllib.parallel.SERIAL_BELOW", 10**9)
+    assert hashes(write_augmented(cells, plan, tmp_path / "serial")) == hashes(one)
+
+
+def test_existing_folder_and_unknown_images_are_refused(tmp_path, cells):
+    plan = plan_augmentation(cells, samples=5)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(AugmentationError, match="exists already") as caught:
+        write_augmented(cells, plan, tmp_path / "out")
+    assert str(tmp_path / "out") in str(caught.value)
+    lacking = cells[cells.image != plan.image[0]]
+    unlabelled = cells.assign(label=cells.label.where(cells.image != plan.image[0]))
+    for table in (lacking, unlabelled):
+        with pytest.raises(AugmentationError, match="names an image") as caught:
+            write_augmented(table, plan, tmp_path / "new")
+        assert plan.image[0] in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_disk_that_is_too_small_is_refused_before_anything_is_written(tmp_path, cells, monkeypatch):
+    plan = plan_augmentation(cells, samples=50)
+    folder = tmp_path / "deep" / "out"
+    asked = []
+
+    def usage(place):
+        asked.append(Path(place))
+        return SimpleNamespace(free=free)
+
+    monkeypatch.setattr(augmentation.shutil, "disk_usage", usage)
+    free = 50 * (24 * 24 * 3 + 54) - 1
+    with pytest.raises(DiskError, match="pictures need") as caught:
+        write_augmented(cells, plan, folder)
+    assert str(folder) in str(caught.value) and "fewer pictures" in caught.value.remedy
+    assert not list((tmp_path / "deep").glob("*out*[!k]")) and not folder.exists()
+    free += 1
+    written = write_augmented(cells, plan, folder)
+    assert sum(path.stat().st_size for path in written.rglob("*.bmp")) == free
+
+
+def test_needed_space_counts_the_filling_of_rows(tmp_path):
+    Image.new("RGB", (5, 3)).save(tmp_path / "a.bmp")
+    table = pd.DataFrame({"width": [5, 450], "height": [3, 450]})
+    official = 608_454  # bytes of an official file
+    expected = (tmp_path / "a.bmp").stat().st_size + official
+    assert augmentation._bytes_as_bmp(table) == expected
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_full_disk_half_way_leaves_nothing_and_a_repeat_works(tmp_path, cells, monkeypatch, code):
+    plan, save = plan_augmentation(cells, samples=30), Image.Image.save
+
+    def fails(image, path, *rest):
+        if "000020" in Path(path).name:
+            raise OSError(code, os.strerror(code))
+        save(image, path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", fails)
+        with pytest.raises(DiskError, match="disk is full|cannot be written") as caught:
+            write_augmented(cells, plan, tmp_path / "out")
+    assert str(tmp_path / "out") in str(caught.value)
+    assert not [path for path in tmp_path.glob("*out*") if path.suffix != ".lock"]
+    assert len(hashes(write_augmented(cells, plan, tmp_path / "out"))) == 30
+
+
+def test_truncated_image_leaves_nothing_and_a_repeat_works(tmp_path, cells):
+    plan = plan_augmentation(cells, samples=30)
+    path = Path(cells.set_index("image").path[plan.image[20]])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-500])
+    with pytest.raises(ImageError, match="cannot be read") as caught:
+        write_augmented(cells, plan, tmp_path / "out")
+    assert str(path) in str(caught.value) and not (tmp_path / "out").exists()
+    path.write_bytes(whole)
+    assert len(hashes(write_augmented(cells, plan, tmp_path / "out"))) == 30
+
+
+WRITER = """
+import sys
+from alllib.augmentation import plan_augmentation, write_augmented
+from alllib.datasets import load_cells
+cells = load_cells(sys.argv[1])
+write_augmented(cells, plan_augmentation(cells, samples=8000), sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_killed_writer_leaves_no_folder_and_a_repeat_works(tmp_path, cells, sent):
+    folder = tmp_path / "out"
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "data"), str(folder)]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+    partial = folder.with_name(".out.partial")
+    deadline = time.monotonic() + 60
+    while not any(partial.rglob("*.bmp")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, sent) if sent == signal.SIGKILL else process.send_signal(sent)
+    assert process.wait(timeout=60) != 0, "the writer was too fast to be killed"
+    assert not folder.exists()
+    plan = plan_augmentation(cells, samples=20)
+    assert len(hashes(write_augmented(cells, plan, folder))) == 20
+    assert not partial.exists()
+    shutil.rmtree(folder)

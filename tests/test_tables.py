@@ -1,0 +1,175 @@
+"""Tables: every number comes from a record, a certificate or a recipe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from alllib.evaluation import METRICS
+from alllib.recipes import load_recipe
+from alllib.records import Record
+from alllib.tables import (
+    crossing_table,
+    interval,
+    metric_table,
+    part_table,
+    result_rows,
+    result_table,
+    style,
+)
+
+CERTIFICATE = {
+    "protocol": "image",
+    "parts": {"train": {"ALL": 80, "HEM": 40}, "validation": {"ALL": 15}},
+    "crossing": {"train/validation": {"subjects": {"values": 3, "images": 12}, "fields": None}},
+    "hash": "c" * 64,
+}
+
+
+def record_of(run_id: str = "one", *, protocol: str = "image", value: float = 0.8125) -> Record:
+    estimate = {"value": value, "low": 0.7004, "high": 0.9}
+    run = {
+        "id": run_id,
+        "recipe": "mir2019-proposed",
+        "dataset": "synthetic",
+        "protocol": protocol,
+        "seed": 4,
+        "images": {"train": 120, "validation": 15},
+        "scored": "validation",
+        "parameters": {"input_size": 64, "epochs": 3, "samples": 900},
+        "weights": "none",
+        "device": {"device": "some processor", "backend": "tensorflow"},
+        "metrics": {"images": 15, "metrics": dict.fromkeys(METRICS, estimate)},
+        "certificate": CERTIFICATE,
+        "seconds": 30.0,
+        "finished": "2026-11-21T00:00:00+00:00",
+    }
+    return Record(Path("runs") / run_id, run, pd.DataFrame(), pd.DataFrame())
+
+
+def test_intervals_as_text():
+    assert interval({"value": 0.8125, "low": 0.7004, "high": 0.9}) == "0.812 (0.700 to 0.900)"
+    assert interval({"value": 0.8, "low": None, "high": None}) == "0.800 (no interval)"
+    assert interval({"value": None, "low": None, "high": None}) == "not defined"
+    assert interval({"value": 0.0, "low": 0.0, "high": 0.0}) == "0.000 (0.000 to 0.000)"
+
+
+def test_parts_are_counted_by_class_with_totals():
+    table = part_table(CERTIFICATE)
+    assert table.to_dict("records") == [
+        {"part": "train", "ALL": 80, "HEM": 40, "all images": 120},
+        {"part": "validation", "ALL": 15, "HEM": 0, "all images": 15},
+    ]
+
+
+def test_what_crosses_is_a_share_of_the_second_part():
+    table = crossing_table(CERTIFICATE)
+    assert table.values.tolist() == [
+        ["train and validation", "subjects", 3, "80.0%"],
+        ["train and validation", "fields", "not known", "not known"],
+    ]
+
+
+def test_metrics_have_a_column_per_record():
+    records = [record_of("a", protocol="image"), record_of("b", protocol="group", value=0.5)]
+    table = metric_table(records)
+    assert list(table.columns) == ["metric", "by image", "by subject group"]
+    assert len(table) == len(METRICS)
+    assert set(table["by subject group"]) == {"0.500 (0.700 to 0.900)"}
+
+
+def test_two_records_of_one_protocol_are_both_shown():
+    table = metric_table([record_of("a", value=0.5), record_of("b", value=0.6)])
+    assert list(table.columns) == ["metric", "by image (a)", "by image (b)"]
+    assert table["by image (a)"][0] != table["by image (b)"][0]
+
+
+def test_a_row_says_everything_that_a_number_needs_beside_it():
+    (row,) = result_rows([record_of()])
+    assert json.loads(json.dumps(row, allow_nan=False)) == row
+    assert row["run"] == "one" and row["images"] == 120
+    assert (row["scored"], row["scored_images"]) == ("validation", 15)
+    assert (row["input"], row["epochs"], row["samples"], row["seed"]) == (64, 3, 900, 4)
+    assert row["pretrained"] is False and row["certificate"] == "c" * 64
+    assert row["published"] == load_recipe("mir2019-proposed").published["accuracy"]
+
+
+def test_the_result_table_sets_published_beside_ours():
+    (row,) = result_table([record_of()]).to_dict("records")
+    assert row["published accuracy"] == "0.9302"
+    assert row["our accuracy"] == row["our AUROC"] == "0.812 (0.700 to 0.900)"
+    assert row["scored on"] == "15 validation images" and row["trained on"] == "120 images"
+    assert row["split"] == "by image" and row["data"] == "synthetic" and row["input"] == "64 px"
+    assert row["pretrained"] == "no" and row["seconds per epoch"] == 10.0
+
+
+def test_every_number_of_the_result_table_follows_its_source(monkeypatch):
+    """Change the record and the recipe, and nothing of the table stays but words."""
+    other = record_of("two", protocol="group", value=0.1)
+    other.run.update(seed=5, scored="test", seconds=8.0, dataset="cnmc2019")
+    other.run["images"]["train"], other.run["metrics"]["images"] = 7, 6
+    other.run["parameters"].update(input_size=32, epochs=2)
+    other.run["device"]["device"], other.run["weights"] = "a GPU", "imagenet"
+    for estimate in other.run["metrics"]["metrics"].values():
+        estimate.update(value=0.2)
+    before = result_table([record_of()]).iloc[0]
+    recipe = load_recipe("mir2019-proposed")
+    from dataclasses import replace
+
+    from alllib import tables
+
+    changed = replace(recipe, title="Other", published={"accuracy": 0.5})
+    monkeypatch.setattr(tables, "load_recipe", lambda name: changed)
+    after = result_table([other]).iloc[0]
+    assert [name for name in before.index if before[name] == after[name]] == []
+
+
+def test_a_recipe_without_a_published_accuracy_shows_none(monkeypatch):
+    from dataclasses import replace
+
+    from alllib import tables
+
+    silent = replace(load_recipe("mir2019-proposed"), published={})
+    monkeypatch.setattr(tables, "load_recipe", lambda name: silent)
+    assert result_rows([record_of()])[0]["published"] is None
+    assert result_table([record_of()])["published accuracy"][0] == ""
+
+
+def test_no_records_give_an_empty_table():
+    assert result_rows([]) == [] and result_table([]).empty
+
+
+def test_no_figure_of_the_study_is_typed_in_the_modules_that_show_results():
+    import re
+
+    folder = Path(__file__).resolve().parents[1] / "alllib"
+    published = re.compile(r"93\.02|9302|0\.89\b|1,?370|64,?066,?938|7,?535,?040|2,?121\b|8,?479")
+    for name in ("tables", "figures", "evaluation", "training", "records", "cli"):
+        assert not published.findall((folder / f"{name}.py").read_text("utf-8")), name
+
+
+def html(caption: str = "What it shows.") -> str:
+    table = pd.DataFrame({"name": ["a", "<b>"], "images": [10661, 3], "share": [0.12345, 1.0]})
+    return style(table, caption).to_html()
+
+
+def test_a_styled_table_has_caption_and_separators_and_no_index():
+    text = html()
+    assert "<caption>What it shows.</caption>" in text
+    assert "10,661" in text and "0.123" in text and "0.12345" not in text
+    assert "row_heading" not in text
+
+
+def test_a_styled_table_is_the_same_in_each_build():
+    assert html() == html() and html() != html("Another one.")
+
+
+@pytest.mark.parametrize("caption", ["One.", "Two, with 1,000 images."])
+def test_ids_of_styled_tables_start_with_a_letter(caption):
+    import re
+
+    ids = re.findall(r'id="([^"]+)"', html(caption))
+    assert ids and all(re.match("T_t[0-9a-f]{8}", name) for name in ids)
