@@ -26,8 +26,8 @@ from .datasets import (
     subject_groups,
 )
 from .errors import DataError, DependencyError, DiskError, FetchError, ImageError
-from .files import clear_errors, workspace
-from .synthetic import SyntheticDesign, make_dataset
+from .files import clear_errors, hash_json, workspace
+from .synthetic import GENERATOR, SyntheticDesign, make_dataset
 
 __all__ = ["DownloadReport", "check_download", "fetch_dataset", "official_cells", "official_files"]
 

@@ -74,7 +74,7 @@ def assert_names(error: DataError, *words: object) -> None:
     assert len(error.remedy) > 10
 
 
-# Layouts ----------------------------------------------------------------------------
+# Layouts ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("top", ["training_data", "", "C-NMC_Leukemia/training_data"])
@@ -325,7 +325,7 @@ def test_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(
     assert len(load_cells(root)) == len(CNMC_CELLS) + 3
 
 
-# Bad input: names and classes -----------------------------------------------------------
+# Bad input: names and classes ---------------------------------------------------------
 
 
 WRONG = ("UID_1_1_all", "UID_X1_1_1_all", "uid_1_1_1_all", "UID_1_1_1_ALL", "cell",
@@ -399,7 +399,7 @@ def test_preliminary_name_that_is_in_training_under_another_class(tmp_path, writ
     assert_names(caught.value, root / FIRST, "1.bmp")
 
 
-# Bad input: the label file --------------------------------------------------------------
+# Bad input: the label file ------------------------------------------------------------
 
 
 def test_label_file_that_lacks_or_lacks_a_row(tmp_path, write_cnmc):
@@ -443,7 +443,7 @@ def test_damaged_label_file(tmp_path, write_cnmc, text, said):
     assert_names(caught.value, table)
 
 
-# Bad input: images ----------------------------------------------------------------------
+# Bad input: images --------------------------------------------------------------------
 
 
 def grey(path: Path) -> None:
@@ -542,7 +542,7 @@ def test_read_image_of_a_missing_file_or_a_folder(tmp_path):
         assert_names(caught.value, path)
 
 
-# Real images ------------------------------------------------------------------------------
+# Real images --------------------------------------------------------------------------
 
 
 @pytest.mark.real

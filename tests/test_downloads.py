@@ -26,7 +26,7 @@ from alllib.downloads import (
 )
 from alllib.errors import DataError, DependencyError, DiskError, FetchError, RecipeError
 
-# The official list ------------------------------------------------------------------------
+# The official list --------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_official_list_agrees_with_the_source(official, real_root):
     pd.testing.assert_frame_equal(ours, theirs[list(ours.columns)])
 
 
-# The comparison ------------------------------------------------------------------------------
+# The comparison -----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ def test_real_cells_agree_with_the_list(real_root):
         assert (both[column] == both[f"{column}_official"]).all(), column
 
 
-# Downloads -----------------------------------------------------------------------------------
+# Downloads ----------------------------------------------------------------------------
 
 
 def kaggle_raising(error: BaseException) -> SimpleNamespace:

@@ -38,7 +38,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-# Errors -----------------------------------------------------------------------------
+# Errors -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [getattr(errors, name) for name in errors.__all__[:-1]])
@@ -56,7 +56,7 @@ def test_suggest_names_the_nearest_or_all():
     assert suggest("qqq", []) == "Known are: none."
 
 
-# The workspace ----------------------------------------------------------------------
+# The workspace ------------------------------------------------------------------------
 
 
 def test_workspace_is_the_variable_else_the_checkout_else_here(tmp_path, monkeypatch):
@@ -73,7 +73,7 @@ def test_workspace_is_the_variable_else_the_checkout_else_here(tmp_path, monkeyp
     assert files.workspace() == checkout / "notebooks"
 
 
-# One file ---------------------------------------------------------------------------
+# One file -----------------------------------------------------------------------------
 
 
 def test_whole_file_appears_only_when_the_block_succeeds(tmp_path):
@@ -139,7 +139,7 @@ def test_hash_json_does_not_depend_on_the_order_of_keys():
     assert len(files.hash_json(None)) == 64
 
 
-# One folder -------------------------------------------------------------------------
+# One folder ---------------------------------------------------------------------------
 
 
 def fill(path: Path, text: str) -> None:

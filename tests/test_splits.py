@@ -55,7 +55,7 @@ def official() -> pd.DataFrame:
     return official_cells()
 
 
-# The report's split -------------------------------------------------------------------------
+# The report's split -------------------------------------------------------------------
 
 
 def split_as_the_report(dataset_path, output_path, split_ratio, seed=120):
@@ -147,7 +147,7 @@ def test_class_too_small_to_stand_in_both_parts():
         split_images(make_cells(rows))
 
 
-# Groups --------------------------------------------------------------------------------------
+# Groups -------------------------------------------------------------------------------
 
 
 @st.composite
@@ -255,7 +255,7 @@ def test_data_without_subjects_has_only_the_image_protocol():
     assert crossing["identical images"] == {"values": 0, "images": 0}
 
 
-# Certificates ----------------------------------------------------------------------------------
+# Certificates -------------------------------------------------------------------------
 
 
 @settings(max_examples=40)

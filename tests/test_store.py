@@ -32,12 +32,17 @@ def stamp(store) -> list[int]:
     return [path.stat().st_mtime_ns for path in sorted(store.path.iterdir())]
 
 
+def stores(workspace: Path) -> list[str]:
+    """Names of finished stores."""
+    return [p.name for p in (workspace / "_build/stores").glob("*") if p.name[0] != "."]
+
+
 def leftovers(workspace: Path) -> list[str]:
     """What lies beside finished stores, locks left out."""
     return [p.name for p in (workspace / "_build/stores").glob(".*") if p.suffix != ".lock"]
 
 
-# What it holds -----------------------------------------------------------------------------------
+# What it holds ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("size", "crop"), [(8, 20), (20, 20), (24, None), (7, 13), (32, None)])
@@ -89,7 +94,7 @@ def test_resize_of_the_right_size_changes_nothing():
     assert resize(np.rot90(image), 12).shape == (12, 12, 3)
 
 
-# When it is built ----------------------------------------------------------------------------------
+# When it is built ---------------------------------------------------------------------
 
 
 def test_store_is_built_once_for_the_same_images(cells, write_cnmc, tmp_path):
@@ -154,7 +159,7 @@ def test_index_of_other_images_is_built_anew(cells):
     assert again.index.image.to_list() == sorted(cells.image)
 
 
-# Bad input -----------------------------------------------------------------------------------------
+# Bad input ----------------------------------------------------------------------------
 
 
 def test_truncated_image_is_named_and_a_repeat_works(cells, workspace):
@@ -164,7 +169,7 @@ def test_truncated_image_is_named_and_a_repeat_works(cells, workspace):
     with pytest.raises(ImageError, match="cannot be read") as caught:
         open_store(cells, size=8)
     assert str(path) in str(caught.value) and caught.value.remedy
-    assert not list((workspace / "_build/stores").glob("*px*")) and not leftovers(workspace)
+    assert not stores(workspace) and not leftovers(workspace)
     path.write_bytes(whole)
     assert open_store(cells, size=8).images[5].any()
 
@@ -205,14 +210,15 @@ def refuse(code):
         ("mkdir", errno.EACCES, "cannot be written"),
     ],
 )
-def test_disk_that_refuses_is_named_and_a_repeat_works(cells, monkeypatch, workspace, call, code, said):
+def test_disk_that_refuses_is_named_and_a_repeat_works(
+    cells, monkeypatch, workspace, call, code, said
+):
     with monkeypatch.context() as patch:
         patch.setattr(os, call, refuse(code))
         with pytest.raises(DiskError, match=said) as caught:
             open_store(cells, size=8)
     assert "stores" in str(caught.value.where) and "same command again" in caught.value.remedy
-    folder = workspace / "_build/stores"
-    assert not list(folder.glob("*px*")) and (not folder.exists() or not leftovers(workspace))
+    assert not stores(workspace) and not leftovers(workspace)
     assert open_store(cells, size=8).images.any()
 
 
@@ -230,7 +236,7 @@ def test_old_store_stays_while_the_new_one_fails(cells, monkeypatch):
     assert (store.path / "images.npy").is_file() and (store.path / "store.json").is_file()
 
 
-# Kills and company ------------------------------------------------------------------------------------
+# Kills and company --------------------------------------------------------------------
 
 BUILDER = """
 import sys, time
@@ -266,7 +272,7 @@ def test_killed_build_is_never_taken_for_a_store(tmp_path, cells, workspace, sen
     with process:
         process.send_signal(sent)
         assert process.wait(timeout=30) != 0
-    assert not list(folder.glob("*px-*[!k]"))
+    assert not stores(workspace)
     store = open_store(cells, size=8, crop=20)
     image = crop_center(read_image(cells.path[0]), 20)
     assert np.array_equal(store.images[store.rows([cells.image[0]])[0]], resize(image, 8))

@@ -1,0 +1,273 @@
+"""The command line: each command, its JSON, and errors as one message with exit code 1."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import alllib
+from alllib import cli
+from alllib.cli import main
+from alllib.records import list_records
+from alllib.synthetic import SyntheticDesign, make_dataset
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLLIB_WORKSPACE", str(tmp_path))
+    monkeypatch.chdir(REPOSITORY)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Synthetic cells of 32 pixels: 24 subjects, 96 images."""
+    design = SyntheticDesign(images=96, subjects=24, size=32, format="png")
+    return make_dataset(tmp_path_factory.mktemp("cells") / "data", design, progress=False)
+
+
+def refused(capsys, *words: str) -> str:
+    """Message of a command that must fail with one clear error."""
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert said.out == "", "nothing may be printed before the error"
+    assert said.err.startswith("error: ") and "\n  remedy: " in said.err
+    assert "Traceback" not in said.err
+    return said.err
+
+
+def train_words(data, *rest: str) -> list[str]:
+    sizes = ["--input-size", "16", "--epochs", "1", "--samples", "30"]
+    return ["train", "mir2019-proposed", "--data", str(data), *sizes, *rest]
+
+
+# Help and words that are none ------------------------------------------------------
+
+
+def test_help_and_version(capsys):
+    for words, said in ((["--help"], "COMMAND"), (["--version"], alllib.__version__)):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 0 and said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["data", "data check", "data make", "run", "train", "results"])
+def test_each_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command.split(), "--help"])
+    assert stop.value.code == 0 and "usage: alllib " + command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [[], ["trian"], ["data"], ["train"], ["train", "x", "--epoch"]])
+def test_wrong_words_are_refused_with_the_usage(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2 and "usage:" in capsys.readouterr().err
+
+
+def test_the_installed_command_is_this_one(place):
+    done = subprocess.run(
+        [sys.executable, "-m", "alllib.cli", "results"],
+        cwd=REPOSITORY, capture_output=True, text=True, env=os.environ,
+    )  # fmt: skip
+    assert done.returncode == 0 and "no finished run" in done.stdout and done.stderr == ""
+    failed = subprocess.run(
+        [sys.executable, "-m", "alllib.cli", "train", "nothing"],
+        cwd=REPOSITORY, capture_output=True, text=True, env=os.environ,
+    )  # fmt: skip
+    assert failed.returncode == 1 and failed.stderr.startswith("error: There is no recipe")
+
+
+def test_an_interrupt_ends_with_130_and_a_sentence(monkeypatch, capsys):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_show_results", interrupt)
+    assert main(["results"]) == 130
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("interrupted") and said.err.count("\n") == 1
+
+
+# Data ------------------------------------------------------------------------------
+
+
+def test_data_make_writes_a_synthetic_set_and_says_where(place, capsys):
+    target = place / "cells"
+    assert main(["data", "make", str(target), "--images", "50", "--seed", "3"]) == 0
+    assert capsys.readouterr().out.strip() == str(target)
+    assert len(list(target.rglob("*.bmp"))) == 50
+    assert main(["data", "make", str(target), "--images", "50", "--seed", "3"]) == 0
+
+
+def test_data_make_without_a_folder_writes_below_the_workspace(place, capsys):
+    assert main(["data", "make", "--images", "48"]) == 0
+    assert Path(capsys.readouterr().out.strip()).is_relative_to(place / "_build")
+
+
+def test_data_make_refuses_too_few_images_and_foreign_folders(place, capsys):
+    assert "images" in refused(capsys, "data", "make", str(place / "a"), "--images", "3")
+    (place / "b").mkdir()
+    (place / "b" / "thesis.txt").write_text("mine")
+    assert str(place / "b") in refused(capsys, "data", "make", str(place / "b"))
+    assert (place / "b" / "thesis.txt").read_text() == "mine"
+
+
+def test_data_fetch_refuses_what_is_not_on_kaggle(capsys):
+    assert "alllib data make" in refused(capsys, "data", "fetch", "synthetic")
+    assert "'cnmc2019'" in refused(capsys, "data", "fetch", "cnmc2091")
+
+
+def test_data_check_names_what_is_wrong_as_text_and_as_json(place, capsys):
+    folder = place / "C-NMC_Leukemia" / "training_data" / "fold_0" / "all"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "UID_11_10_1_all.bmp")
+    (folder / "UID_11_11_1_all.bmp").write_bytes(b"")
+    assert main(["data", "check", str(place), "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["complete"] is False and report["expected"] == 15_114
+    assert report["identical"] == 0 and len(report["missing"]) > 15_000
+    assert len(report["unreadable"]) == 1 and "UID_11_11_1_all" in report["unreadable"][0]
+    assert main(["data", "check", str(place)]) == 1
+    text = capsys.readouterr().out
+    assert "0 of 15114" in text and "UID_11_11_1_all" in text and "not complete" in text
+
+
+def test_data_check_refuses_a_folder_that_is_not_there(place, capsys):
+    assert str(place / "no") in refused(capsys, "data", "check", str(place / "no"))
+
+
+# Train and results -----------------------------------------------------------------
+
+
+def test_train_and_results_from_end_to_end(tiny, place, capsys):
+    assert main(["results", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert main(train_words(tiny, "--run", "mine", "--seed", "5")) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == str(place / "runs" / "mine")
+    assert said[1].startswith("accuracy ") and said[1].endswith("on the test part")
+    assert main(["results", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["run"], row["seed"], row["epochs"], row["input"]) == ("mine", 5, 1, 16)
+    assert (row["protocol"], row["scored"], row["dataset"]) == ("group", "test", "synthetic")
+    assert row["published"] == 0.9302 and 0 <= row["metrics"]["accuracy"]["value"] <= 1
+    assert main(["results"]) == 0
+    table = capsys.readouterr().out
+    assert "by subject group" in table and "0.9302" in table and f"{row['images']} images" in table
+    # The same id with other parameters is refused before anything is trained.
+    assert "other epochs" in refused(
+        capsys, *train_words(tiny, "--run", "mine", "--seed", "5", "--epochs", "2")
+    )
+    # Under the report's protocol, and listed from any folder.
+    assert main(train_words(tiny, "--protocol", "published", "--run", "theirs")) == 0
+    assert "on the validation part" in capsys.readouterr().out
+    assert main(["results", str(place / "runs"), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["run"], row["scored"]) for row in rows] == [
+        ("mine", "test"),
+        ("theirs", "validation"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["train", "mir2019-propsed"], "Did you mean 'mir2019-proposed'?"),
+        (["train", "mir2019-proposed", "--protocol", "grup"], "Did you mean 'group'?"),
+        (["train", "mir2019-proposed", "--epochs", "0"], "epochs"),
+        (["train", "mir2019-proposed", "--samples", "-3"], "samples"),
+        (["train", "mir2019-proposed", "--input-size", "8"], "at least 16"),
+        (["train", "mir2019-proposed", "--seed", "-1"], "seed"),
+        (["train", "mir2019-proposed", "--run", "a/b"], "'a/b' cannot be the id"),
+        (["train", "mir2019-proposed", "--data", "/no/such/folder"], "no such folder"),
+    ],
+)
+def test_train_refuses_what_cannot_be(tiny, change, said, capsys):
+    data = [] if "--data" in change else ["--data", str(tiny)]
+    assert said in refused(capsys, *change, *data)
+    assert list_records() == []
+
+
+def test_train_refuses_a_folder_of_something_else(place, capsys):
+    (place / "holiday").mkdir()
+    assert str(place / "holiday") in refused(capsys, *train_words(place / "holiday"))
+
+
+def test_train_refuses_an_image_that_is_not_rgb_and_names_it(tiny, place, capsys):
+    import shutil
+
+    data = place / "data"
+    shutil.copytree(tiny, data)
+    wrong = next(data.rglob("*.png"))
+    Image.new("L", (32, 32)).save(wrong)
+    assert str(wrong) in refused(capsys, *train_words(data))
+    shutil.copy(tiny / wrong.relative_to(data), wrong)
+    assert main(train_words(data, "--run", "again")) == 0
+
+
+def test_results_refuses_a_folder_that_is_not_there(place, capsys):
+    assert str(place / "resluts") in refused(capsys, "results", str(place / "resluts"))
+
+
+def test_results_names_a_damaged_record(place, capsys):
+    (place / "runs" / "broken").mkdir(parents=True)
+    assert str(place / "runs" / "broken") in refused(capsys, "results", "--json")
+
+
+# Notebooks -------------------------------------------------------------------------
+
+NOTEBOOK = """# %% [markdown]
+# # A page
+# %% tags=["parameters"]
+number = 2  # a number
+# %%
+from pathlib import Path
+Path("{mark}").write_text(str(number))
+"""
+
+
+def test_run_executes_a_notebook_with_a_changed_parameter(place, capsys):
+    source, mark = place / "page.py", place / "mark.txt"
+    source.write_text(NOTEBOOK.format(mark=mark))
+    out = place / "page.ipynb"
+    assert main(["run", str(source), "-p", "number=7", "--output", str(out)]) == 0
+    assert mark.read_text() == "7" and out.is_file() and str(out) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [
+        (["--preset", "sampel"], "sample"),
+        (["-p", "nubmer=7"], "number"),
+        (["-p", "number=x"], "number"),
+        (["-p", "number"], "number"),
+    ],
+)
+def test_run_refuses_a_wrong_parameter_before_anything_runs(place, rest, said, capsys):
+    source, mark = place / "page.py", place / "mark.txt"
+    source.write_text(NOTEBOOK.format(mark=mark))
+    assert said in refused(capsys, "run", str(source), *rest)
+    assert not mark.exists()
+
+
+def test_run_suggests_the_nearest_notebook(capsys):
+    assert "splitting" in refused(capsys, "run", "spliting")
+
+
+def test_notebooks_writes_a_twin_of_each_source(place, capsys):
+    folder = place / "notebooks"
+    folder.mkdir()
+    (folder / "page.py").write_text(NOTEBOOK.format(mark="x"))
+    (place / "_config.yml").write_bytes((REPOSITORY / "_config.yml").read_bytes())
+    assert main(["notebooks", str(folder)]) == 0
+    twin = folder / "page.ipynb"
+    assert str(twin) in capsys.readouterr().out
+    assert json.loads(twin.read_text())["nbformat"] == 4
