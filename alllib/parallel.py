@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from joblib import Parallel, delayed
 from tqdm import tqdm
+
+from .errors import DataError
 
 __all__ = ["map_images"]
 
@@ -35,11 +41,41 @@ def map_images(
     ------
     object
         Results. An error of a worker is raised here.
+
+    Raises
+    ------
+    DataError
+        When a worker process was killed.
     """
     workers = workers or os.cpu_count() or 1
     if workers == 1 or len(items) < SERIAL_BELOW:
         results = map(function, items)
     else:
         pool = Parallel(n_jobs=workers, return_as="generator", batch_size="auto")
-        results = pool(delayed(function)(item) for item in items)
-    yield from tqdm(results, total=len(items), desc=title, unit="image", disable=len(items) < 2)
+        results = pool(delayed(_call)(function, item, os.getpid()) for item in items)
+    try:
+        yield from tqdm(results, total=len(items), desc=title, unit="image", disable=len(items) < 2)
+    except BrokenProcessPool as error:
+        raise DataError(
+            "A worker process was killed, perhaps because memory ran out.",
+            where=title,
+            remedy="Close other programs and run the same command again.",
+        ) from error
+
+
+def _call(function: Callable[[Any], Any], item: Any, parent: int) -> Any:
+    if os.getppid() == parent:
+        _follow(parent)
+    return function(item)
+
+
+@functools.cache  # once a process
+def _follow(parent: int) -> None:
+    """Let this worker process end with its parent, and not write on into a repeat."""
+
+    def leave():
+        while os.getppid() == parent:
+            time.sleep(0.1)
+        os._exit(1)
+
+    threading.Thread(target=leave, daemon=True).start()

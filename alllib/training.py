@@ -201,11 +201,13 @@ def _fit(
         store, store.rows(part.image), _one_hot(part.label, classes), still, recipe, None
     )
     keeper = _best_keeper(recipe.training.checkpoint)
-    bar = _progress_bar(settings.epochs, train.batches, recipe.training.batch, progress)
-    fitted = network.fit(
-        train, validation_data=validation, epochs=settings.epochs, shuffle=False, verbose=0,
-        callbacks=[_shuffler(train), keeper, bar],
-    )  # fmt: skip
+    total = settings.samples * settings.epochs
+    # Closed by `with`, so that an interrupt does not leave the bar behind its message.
+    with tqdm(total=total, unit="image", disable=not progress) as bar:
+        fitted = network.fit(
+            train, validation_data=validation, epochs=settings.epochs, shuffle=False, verbose=0,
+            callbacks=[_shuffler(train), keeper, _progress(bar, train, settings)],
+        )  # fmt: skip
     history = pd.DataFrame(fitted.history)
     history.insert(0, "epoch", range(1, len(history) + 1))
     return keeper.weights, history
@@ -277,26 +279,19 @@ def _best_keeper(metric: str):
     return BestKeeper()
 
 
-def _progress_bar(epochs: int, batches: int, batch: int, shown: bool):
-    """Callback with one bar over all epochs: images/s and time left."""
+def _progress(bar: tqdm, feed, settings: RunSettings):
+    """Callback that moves a bar over all epochs: images/s and time left."""
     keras = load_keras()
 
-    class ProgressBar(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            self.bar = tqdm(total=epochs * batches * batch, unit="image", disable=not shown)
-
+    class Progress(keras.callbacks.Callback):
         def on_train_batch_end(self, number, logs=None):
-            self.bar.update(batch)
+            bar.update(min(feed.batch, settings.samples - number * feed.batch))
 
         def on_epoch_end(self, epoch, logs=None):
-            self.bar.set_description(
-                f"epoch {epoch + 1}/{epochs}, validation accuracy {logs['val_accuracy']:.3f}"
-            )
+            done, accuracy = f"{epoch + 1}/{settings.epochs}", logs["val_accuracy"]
+            bar.set_description(f"epoch {done}, validation accuracy {accuracy:.3f}")
 
-        def on_train_end(self, logs=None):
-            self.bar.close()
-
-    return ProgressBar()
+    return Progress()
 
 
 def _predict(network, split: Split, store: Store, classes: tuple[str, ...]) -> pd.DataFrame:

@@ -66,7 +66,7 @@ def test_symmetries_form_the_group_of_eight():
     ]
     for line in (*table, *zip(*table, strict=True)):
         assert sorted(line) == list(range(8)), "closed, and each element has an inverse"
-    assert sum(table[a][a] == 0 for a in range(8)) == 6, "the four mirrors and the half turn undo themselves"
+    assert sum(table[a][a] == 0 for a in range(8)) == 6, "mirrors, half turn, identity"
 
 
 def test_symmetries_do_what_their_names_say():
@@ -142,6 +142,27 @@ def test_plan_is_repeatable_and_leaves_the_random_state_alone(cells):
     pd.testing.assert_frame_equal(plan, shuffled)
     assert not plan.equals(plan_augmentation(cells, samples=300, seed=8))
     assert plan.symmetry.dtype == np.uint8 and set(plan.image) <= set(cells.image)
+
+
+COMMAND = """
+import hashlib, sys
+from alllib.augmentation import plan_augmentation
+from alllib.datasets import load_cells
+from alllib.splits import PROTOCOLS, make_split
+splits = [make_split(load_cells(sys.argv[1]), protocol, folds=3) for protocol in PROTOCOLS]
+plan = plan_augmentation(splits[0].part("train"), samples=200)
+print(*[split.certificate["hash"] for split in splits])
+print(hashlib.sha256(plan.to_csv().encode()).hexdigest())
+"""
+
+
+def test_same_command_twice_gives_the_same_split_and_plan(tmp_path, cells):
+    said = set()
+    for seed in ("1", "2"):
+        command = [sys.executable, "-c", COMMAND, str(tmp_path / "data")]
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        said.add(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+    assert len(said) == 1 and len(said.pop().split()) == 5
 
 
 def test_random_state_is_given_back_when_drawing_fails(cells, monkeypatch):

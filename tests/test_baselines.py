@@ -82,8 +82,10 @@ def test_forest_does_not_look_at_labels_of_other_parts(split, features):
     first = predict_forest(split, features)
     wrong = features.copy()
     wrong.loc[split.part("test").image, "a"] = 99.0
-    assert predict_forest(split, wrong).p_ALL[first.part == "validation"].equals(
-        first.p_ALL[first.part == "validation"]
+    assert (
+        predict_forest(split, wrong)
+        .p_ALL[first.part == "validation"]
+        .equals(first.p_ALL[first.part == "validation"])
     )
 
 

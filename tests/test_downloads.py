@@ -26,6 +26,8 @@ from alllib.downloads import (
 )
 from alllib.errors import DataError, DependencyError, DiskError, FetchError, RecipeError
 
+pytestmark = pytest.mark.usefixtures("workspace")
+
 # The official list --------------------------------------------------------------------
 
 

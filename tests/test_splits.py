@@ -164,7 +164,6 @@ def tables(draw) -> pd.DataFrame:
     return make_cells(rows)
 
 
-
 @settings(max_examples=60)
 @given(tables(), st.sampled_from(PROTOCOLS[1:]), st.integers(3, 6), st.integers(0, 9))
 def test_groups_never_cross_or_the_error_is_clear(cells, by, folds, seed):

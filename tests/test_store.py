@@ -177,7 +177,7 @@ def test_truncated_image_is_named_and_a_repeat_works(cells, workspace):
 def test_image_too_small_for_the_crop_is_named(cells, workspace):
     with pytest.raises(ImageError, match="24x24 pixels, too small for a crop of 25") as caught:
         open_store(cells, size=8, crop=25)
-    assert cells.path[0] in str(caught.value) and "smaller crop" in caught.value.remedy
+    assert str(caught.value.where) in set(cells.path) and "smaller crop" in caught.value.remedy
     assert not leftovers(workspace)
 
 
