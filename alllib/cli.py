@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when it succeeded, 1 on an error of the kind `AlllibError`, 130 when interrupted.
     """
     given = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("alllib").setLevel(logging.INFO)
     try:
         return given.command(given) or 0
     except AlllibError as error:

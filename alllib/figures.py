@@ -49,10 +49,11 @@ def show(figure: Figure, *, caption: str, alt: str) -> None:
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=144, bbox_inches="tight", metadata={"Software": None})
+    width = round(96 * figure.get_figwidth())  # pixels on a page, where there is room
     plt.close(figure)
     display(
         {"image/png": buffer.getvalue(), "text/plain": alt},
-        metadata={"image/png": {"alt": alt, "caption": caption}},
+        metadata={"image/png": {"alt": alt, "caption": caption, "width": width}},
         raw=True,
     )
     display(Markdown(f"*{caption}*"), metadata={"alllib": "caption"})
@@ -157,7 +158,7 @@ def plot_intervals(rows: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     numbers = rows.reindex(columns=["value", "low", "high", "published"]).astype(float)
-    figure, axis = plt.subplots(figsize=(7.5, 0.8 + 0.5 * len(rows)))
+    figure, axis = plt.subplots(figsize=(7.2, 1 + 0.4 * len(rows)), layout="constrained")
     places = np.arange(len(rows))[::-1]
     spread = [(numbers.value - numbers.low).clip(0), (numbers.high - numbers.value).clip(0)]
     axis.errorbar(numbers.value, places, xerr=spread, fmt="o", color=COLOURS["HEM"],
@@ -167,5 +168,5 @@ def plot_intervals(rows: pd.DataFrame) -> Figure:
     axis.set_yticks(places, list(rows["name"]))
     least = numbers.min(axis=None)
     axis.set(xlim=(max(0, least - 0.05), 1.02), xlabel="accuracy", ylim=(-0.6, len(rows) - 0.4))
-    axis.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2)
+    figure.legend(frameon=False, fontsize=9, loc="outside upper center", ncols=2)
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 from filelock import FileLock
 
 from .errors import DiskError
@@ -20,6 +22,7 @@ __all__ = [
     "clear_errors",
     "hash_json",
     "locked",
+    "restore_folder",
     "whole_file",
     "whole_folder",
     "workspace",
@@ -109,6 +112,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem}.{os.getpid()}{_PARTIAL}{path.suffix}")
     with clear_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         try:
             yield partial
             with partial.open("rb") as written:
@@ -116,6 +120,29 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of this file left behind; living ones are let be."""
+    for left in path.parent.glob(
+        f".{glob.escape(path.stem)}.*{_PARTIAL}{glob.escape(path.suffix)}"
+    ):
+        writer = left.name.removesuffix(path.suffix).removesuffix(_PARTIAL).rsplit(".", 1)[-1]
+        if writer.isdigit() and not psutil.pid_exists(int(writer)):
+            left.unlink(missing_ok=True)
+
+
+def restore_folder(path: str | Path) -> None:
+    """Bring back the old folder where a writer was killed between its two renames.
+
+    Call it before a folder is read that `whole_folder` may be replacing.
+    """
+    path = Path(path)
+    replaced = path.with_name(f".{path.name}{_REPLACED}")
+    if replaced.exists() and not path.exists():
+        with locked(path):
+            if replaced.exists() and not path.exists():
+                os.replace(replaced, path)
 
 
 def write_text(path: str | Path, text: str) -> None:

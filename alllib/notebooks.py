@@ -135,7 +135,7 @@ def run_notebook(
     with tempfile.TemporaryDirectory(prefix="alllib-") as folder:
         done = Path(folder) / "executed.ipynb"
         try:
-            _execute(source, values, Path(folder) / "source.ipynb", done=done)
+            _execute(source, values, preset, folder=Path(folder))
         except papermill.PapermillExecutionError as error:
             raise _report(source, error, done, build / "failed" / f"{source.stem}.ipynb") from None
         except DeadKernelError:
@@ -148,14 +148,15 @@ def run_notebook(
     return output
 
 
-def _execute(source: Path, values: Mapping[str, Value], prepared: Path, *, done: Path) -> None:
+def _execute(source: Path, values: Mapping[str, Value], preset: str, *, folder: Path) -> None:
+    prepared, done = folder / "source.ipynb", folder / "executed.ipynb"
     notebook = read_notebook(source)
     notebook.metadata["kernelspec"] = dict(KERNELSPEC)
     nbformat.write(notebook, prepared)
     bar = {"desc": source.stem, "file": sys.stderr} if sys.stderr.isatty() else False
     with clear_errors(workspace()):
         workspace().mkdir(parents=True, exist_ok=True)
-    with _kernel_class() as kernel, _silent(logging.getLogger("papermill")):
+    with _kernel_class(preset) as kernel, _silent(logging.getLogger("papermill")):
         papermill.execute_notebook(
             str(prepared),
             str(done),
@@ -180,7 +181,7 @@ def _silent(logger: logging.Logger) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _kernel_class() -> Iterator[type[AsyncKernelManager]]:
+def _kernel_class(preset: str) -> Iterator[type[AsyncKernelManager]]:
     """Kernel manager that starts this interpreter and whose kernels end with the block."""
     watchers: list[subprocess.Popen] = []
     kernels: list[int] = []
@@ -196,7 +197,7 @@ def _kernel_class() -> Iterator[type[AsyncKernelManager]]:
             return KernelSpec(argv=command, display_name="Python 3", language="python")
 
         async def _async_start_kernel(self, **options: Any) -> None:
-            options["env"] = _environment()
+            options["env"] = _environment(preset)
             await super()._async_start_kernel(**options)
             kernels.append(self.provisioner.process.pid)
             command = [sys.executable, "-ISc", _WATCHER, str(kernels[-1])]
@@ -220,10 +221,11 @@ def _kernel_class() -> Iterator[type[AsyncKernelManager]]:
                 watcher.communicate()
 
 
-def _environment() -> dict[str, str]:
+def _environment(preset: str) -> dict[str, str]:
     """Variables of a kernel: repeatable hashes, quiet logs, and this very package."""
     environment = dict(os.environ)
     environment["PYTHONHASHSEED"] = "0"
+    environment["ALLLIB_PRESET"] = preset  # for the records of its runs
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     environment.setdefault("TQDM_DISABLE", "1")
     # Pools of workers end with the kernel; what their trackers then clear is no news.

@@ -267,7 +267,7 @@ def _with_captions(cell: NotebookNode, outputs: list[NotebookNode]) -> list[Note
         told = output.get("metadata", {}).get("image/png", {})
         if "alt" in told:
             cell.metadata["mystnb"] = {
-                "image": {"alt": told["alt"]},
+                "image": {"alt": told["alt"], "width": f"{told['width']}px"},
                 "figure": {"caption": told["caption"]},
             }
     return [output for output in outputs if output.get("metadata", {}).get("alllib") != "caption"]

@@ -17,14 +17,14 @@ from pathlib import Path
 import pandas as pd
 
 from .errors import RecordError
-from .files import hash_json, locked, whole_folder, workspace, write_json
+from .files import hash_json, locked, restore_folder, whole_folder, workspace, write_json
 
 __all__ = ["Record", "check_run", "git_commit", "list_records", "read_record", "run_folder",
            "save_record"]  # fmt: skip
 
 FILES = ("run.json", "predictions.parquet", "history.csv")
 REQUIRED = (
-    *("id", "status", "recipe", "dataset", "protocol", "parameters", "seed", "weights"),
+    *("id", "status", "preset", "recipe", "dataset", "protocol", "parameters", "seed", "weights"),
     *("images", "scored", "certificate", "data", "metrics", "device", "versions", "commit"),
     *("seconds", "images_per_second", "peak_memory", "finished"),
 )
@@ -135,6 +135,7 @@ def read_record(folder: str | Path) -> Record:
         When a file is missing or damaged, or a key is missing.
     """
     folder = Path(folder)
+    restore_folder(folder)
     try:
         run = json.loads((folder / "run.json").read_text("utf-8"))
         predictions = pd.read_parquet(folder / "predictions.parquet")
@@ -171,6 +172,8 @@ def list_records(folder: str | Path | None = None) -> list[Record]:
     folder = workspace() / "runs" if folder is None else Path(folder)
     if not folder.is_dir():
         return []
+    for left in folder.glob(".*.replaced"):
+        restore_folder(folder / left.name.removeprefix(".").removesuffix(".replaced"))
     found = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     return [read_record(path) for path in found]
 

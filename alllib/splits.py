@@ -6,6 +6,7 @@ import random
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import pandas as pd
@@ -183,14 +184,13 @@ def split_groups(
         )
     table["part"] = "train"
     # Large groups are dealt out first, so that fold 0 always holds the largest one: which
-    # fold becomes the test part must be drawn as well.
-    draw = random.Random(seed)
-    drawn, second = draw.randrange(folds), draw.randrange(folds - 1)
-    chosen = drawn if fold is None else fold
-    table.loc[_one_fold(table, by, folds, seed, chosen), "part"] = "test"
+    # fold becomes the test part is drawn. The validation part, which chooses checkpoints,
+    # is the fold of the rest whose class shares are nearest to those of all images.
+    chosen = random.Random(seed).randrange(folds) if fold is None else fold
+    table.loc[_deal(table, by, folds, seed)[chosen], "part"] = "test"
     _require_classes(table, by, ("train", "test"))
-    rest = table[table.part == "train"]
-    table.loc[_one_fold(rest, by, folds - 1, seed, second), "part"] = "validation"
+    dealt = _deal(table[table.part == "train"], by, folds - 1, seed)
+    table.loc[min(dealt, key=partial(_imbalance, table.label)), "part"] = "validation"
     _require_classes(table, by)
     return _certified(table, by, {"folds": folds, "seed": seed, "fold": chosen})
 
@@ -203,21 +203,28 @@ def _usable(cells: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _one_fold(table: pd.DataFrame, by: str, folds: int, seed: int, fold: int) -> pd.Index:
-    """Rows of one fold; the order of the table plays no part."""
+def _deal(table: pd.DataFrame, by: str, folds: int, seed: int) -> list[pd.Index]:
+    """Rows of each fold; the order of the table plays no part."""
     ordered = table.sort_values("image")
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # A class with fewer images than folds may lack in a part: `_require_classes` looks.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         try:
-            _, rows = list(splitter.split(ordered, ordered.label, ordered[by]))[fold]
+            dealt = list(splitter.split(ordered, ordered.label, ordered[by]))
         except ValueError as error:
             raise SplitError(
                 f"{len(ordered)} images cannot be cut into {folds} folds ({error}).",
                 remedy="Use fewer folds, or more data.",
             ) from error
-    return ordered.index[rows]
+    return [ordered.index[rows] for _, rows in dealt]
+
+
+def _imbalance(labels: pd.Series, rows: pd.Index) -> float:
+    """How far the class shares of some rows are from those of all."""
+    wanted = labels.value_counts(normalize=True)
+    have = labels[rows].value_counts(normalize=True).reindex(wanted.index, fill_value=0)
+    return float((have - wanted).abs().sum())
 
 
 def _require_classes(table: pd.DataFrame, by: str, parts: Iterable[str] = PARTS) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -315,6 +316,7 @@ def _describe(
     return {
         "id": run_id,
         "status": "finished",
+        "preset": os.environ.get("ALLLIB_PRESET"),
         "recipe": recipe.name,
         "recipe_text": recipe.as_dict(),
         "dataset": dataset.name,

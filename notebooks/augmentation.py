@@ -24,7 +24,7 @@
 # :::
 
 # %% tags=["parameters"]
-data = "synthetic"  # `synthetic`, a name such as `cnmc2019`, or the folder of a data set
+data = "synthetic"  # synthetic, a name (cnmc2019), or a folder
 images = 600  # number of synthetic cells
 seed = 2019  # seed of the synthetic cells
 draws = 20000  # draws for measuring the true probability of an operation

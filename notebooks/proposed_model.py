@@ -24,14 +24,12 @@
 # :::
 
 # %% tags=["parameters"]
-data = "synthetic"  # `synthetic`, a name such as `cnmc2019`, or the folder of a data set
+data = "synthetic"  # synthetic, a name (cnmc2019), or a folder
 images = 600  # number of synthetic cells
 seed = 2019  # seed of the synthetic cells and of the split by group
-input_size = (
-    64  # side of the network's input in pixels; the report's is in the recipe
-)
-epochs = 3  # passes over the augmented pictures
-samples = 900  # augmented pictures
+input_size = 32  # side of the input in pixels (recipe: larger)
+epochs = 4  # passes over the augmented pictures
+samples = 1500  # augmented pictures
 run_seed = 1  # seed of initial weights, dropout and order
 
 # %% [markdown]

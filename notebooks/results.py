@@ -21,7 +21,7 @@
 # :::
 
 # %% tags=["parameters"]
-data = "synthetic"  # data of the runs shown: `synthetic`, a data set's name, or a folder
+data = "synthetic"  # synthetic, a name (cnmc2019), or a folder
 
 # %%
 from alllib.datasets import DATASETS, detect_dataset

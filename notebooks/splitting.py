@@ -23,7 +23,7 @@
 # :::
 
 # %% tags=["parameters"]
-data = "synthetic"  # `synthetic`, a name such as `cnmc2019`, or the folder of a data set
+data = "synthetic"  # synthetic, a name (cnmc2019), or a folder
 images = 600  # number of synthetic cells
 seed = 2019  # seed of the synthetic cells and of the split by group
 folds = 5  # equal parts: one becomes test, one validation
