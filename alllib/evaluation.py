@@ -110,7 +110,8 @@ def score_predictions(
     Notes
     -----
     Weighted F1 is the metric of the C-NMC challenge. Percentile intervals; where every
-    group holds one class, groups are drawn within the classes.
+    group holds one class, groups are drawn within the classes. Where a class has a single
+    group there is no interval: nothing is known of how groups differ.
     """
     classes = [name.removeprefix("p_") for name in predictions if name.startswith("p_")]
     probabilities = predictions[[f"p_{name}" for name in classes]].to_numpy(float)
@@ -123,12 +124,15 @@ def score_predictions(
     weights = np.vstack([np.ones(weights.shape[1]), weights])  # row 0: the sample itself
     values = _metrics(weights, _Counts(group, true, probabilities), _positive(classes, positive))
     seen = pd.DataFrame({"group": group, "label": predictions.label.to_numpy()})
+    groups = {k: int(n) for k, n in seen.groupby("label").group.nunique().items()}
+    # One group of a class, drawn again and again, would give an interval without width.
+    several = min(groups.values()) > 1
     return Scores(
-        metrics={name: _estimate(values[name]) for name in METRICS},
+        metrics={name: _estimate(values[name], interval=several) for name in METRICS},
         confusion=confusion_matrix(true, probabilities.argmax(1), len(classes)).tolist(),
         classes=classes,
         images=len(predictions),
-        groups={k: int(n) for k, n in seen.groupby("label").group.nunique().items()},
+        groups=groups,
         resampled="group" if by_group else "image",
         resamples=resamples,
     )
@@ -241,9 +245,11 @@ def _auroc(
     return areas
 
 
-def _estimate(values: np.ndarray) -> Estimate:
+def _estimate(values: np.ndarray, *, interval: bool) -> Estimate:
     value, drawn = values[0], values[1:][np.isfinite(values[1:])]
     if not np.isfinite(value):
         return Estimate(None, None, None)
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
-    return Estimate(float(value), *(float(x) if np.isfinite(x) else None for x in (low, high)))
+    if not interval or not len(drawn):
+        return Estimate(float(value), None, None)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(float(value), float(low), float(high))

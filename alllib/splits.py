@@ -183,14 +183,13 @@ def split_groups(
             else f"Use at most {counts.min()} folds, or more data.",
         )
     table["part"] = "train"
-    # Large groups are dealt out first, so that fold 0 always holds the largest one: which
-    # fold becomes the test part is drawn. The validation part, which chooses checkpoints,
-    # is the fold of the rest whose class shares are nearest to those of all images.
-    chosen = random.Random(seed).randrange(folds) if fold is None else fold
-    table.loc[_deal(table, by, folds, seed)[chosen], "part"] = "test"
+    dealt = _deal(table, by, folds, seed)
+    chosen = _draw_fold(table, by, dealt, seed) if fold is None else fold
+    table.loc[dealt[chosen], "part"] = "test"
     _require_classes(table, by, ("train", "test"))
-    dealt = _deal(table[table.part == "train"], by, folds - 1, seed)
-    table.loc[min(dealt, key=partial(_imbalance, table.label)), "part"] = "validation"
+    # The validation part chooses checkpoints, so its class shares must be nearest to all's.
+    rest = _deal(table[table.part == "train"], by, folds - 1, seed)
+    table.loc[min(rest, key=partial(_imbalance, table.label)), "part"] = "validation"
     _require_classes(table, by)
     return _certified(table, by, {"folds": folds, "seed": seed, "fold": chosen})
 
@@ -218,6 +217,22 @@ def _deal(table: pd.DataFrame, by: str, folds: int, seed: int) -> list[pd.Index]
                 remedy="Use fewer folds, or more data.",
             ) from error
     return [ordered.index[rows] for _, rows in dealt]
+
+
+def _draw_fold(table: pd.DataFrame, by: str, dealt: list[pd.Index], seed: int) -> int:
+    """Number of the fold that becomes the test part.
+
+    It is drawn, because large groups are dealt out first and fold 0 always holds the
+    largest one; and drawn among the folds with two groups or more of each class, where
+    there are such, because one group alone gives no interval.
+    """
+    classes = table.label.nunique()
+    several = []
+    for number, rows in enumerate(dealt):
+        groups = table.loc[rows].groupby("label")[by].nunique()
+        if len(groups) == classes and groups.min() > 1:
+            several.append(number)
+    return random.Random(seed).choice(several or list(range(len(dealt))))
 
 
 def _imbalance(labels: pd.Series, rows: pd.Index) -> float:

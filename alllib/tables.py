@@ -25,9 +25,9 @@ PROTOCOL_TITLES = {
 
 def interval(estimate: dict) -> str:
     """Value and 95 % interval of a metric as text, like `0.812 (0.774 to 0.850)`."""
-    if estimate["value"] is None:
+    if pd.isna(estimate["value"]):
         return "not defined"
-    if estimate["low"] is None:
+    if pd.isna(estimate["low"]):
         return f"{estimate['value']:.3f} (no interval)"
     return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
 

@@ -145,6 +145,7 @@ axis.set(
     xlabel="nominal probability", ylabel="share of draws in which it fired"
 )
 axis.legend(frameon=False)
+figure.tight_layout()
 
 # %%
 half = firing.set_index("nominal").loc[0.5]

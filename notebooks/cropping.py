@@ -84,6 +84,7 @@ sns.histplot(
 for size in (crop, narrow):
     axis.axvline(size, color="black", linestyle="--")
 axis.set(xlabel="smallest centred square that holds the nucleus (pixels)")
+figure.tight_layout()
 
 # %%
 medians = nuclei.groupby("label").area.median()

@@ -27,7 +27,7 @@ data = "synthetic"  # synthetic, a name (cnmc2019), or a folder
 from alllib.datasets import DATASETS, detect_dataset
 from alllib.figures import plot_intervals, say, set_style, show
 from alllib.records import list_records
-from alllib.tables import result_rows, result_table, style
+from alllib.tables import interval, result_rows, result_table, style
 
 set_style()
 dataset = data if data in DATASETS else detect_dataset(data)
@@ -71,15 +71,14 @@ rows = pd.DataFrame(
 
 # %%
 if len(rows):
+    told = [
+        f"{row['name']}: {interval(row)}, published {row['published']}"
+        for row in rows.to_dict("records")
+    ]
     show(
         plot_intervals(rows),
-        caption="Accuracy of each run with its interval, beside the published number.",
-        alt="; ".join(
-            f"{row['name']}: {row.value:.3f} ({row.low:.3f} to {row.high:.3f}), published "
-            f"{row.published}"
-            for _, row in rows.iterrows()
-        )
-        + ".",
+        caption="Accuracy of each run beside the published number.",
+        alt="; ".join(told) + ".",
     )
 
 # %% [markdown]

@@ -43,7 +43,7 @@ from alllib.datasets import load_cells
 from alllib.downloads import official_cells, prepare_data
 from alllib.figures import plot_intervals, say, set_style, show
 from alllib.splits import make_split
-from alllib.tables import crossing_table, part_table, style
+from alllib.tables import crossing_table, interval, part_table, style
 
 # %%
 
@@ -182,8 +182,8 @@ show(
     plot_intervals(rows),
     caption="The same random forest on different splits, with 95 % intervals.",
     alt="; ".join(
-        f"{row['name']}: {row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
-        for _, row in rows.iterrows()
+        f"{name}: {interval(asdict(value))}"
+        for name, value in accuracy.items()
     ),
 )
 

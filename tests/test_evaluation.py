@@ -252,3 +252,15 @@ def test_predictions_that_cannot_be_scored_are_refused(change, said):
 def test_a_misspelt_positive_class_is_refused_and_not_averaged():
     with pytest.raises(DataError, match="'all' has no column"):
         score_predictions(random_table(1, 20, 2, 4, 9), positive="all")
+
+
+def test_one_group_of_a_class_gives_values_without_intervals():
+    """Drawn again and again, a single group would give an interval without width."""
+    table = pure_table(copies=1)
+    one = table.assign(group=table.group.where(table.label != "HEM", "only"))
+    scores = score_predictions(one, positive="ALL")
+    assert scores.groups["HEM"] == 1
+    for estimate in scores.metrics.values():
+        assert estimate.value is not None and estimate.low is None and estimate.high is None
+    several = score_predictions(table, positive="ALL").metrics["accuracy"]
+    assert several.low is not None and several.low < several.high

@@ -54,7 +54,11 @@ def test_a_figure_is_shown_with_caption_and_alternative_text(displayed):
     show(figure, caption="A line.", alt="It falls from 1 to 0.")
     (picture, rest), (caption, _) = displayed
     assert rest["raw"] is True
-    assert rest["metadata"]["image/png"] == {"alt": "It falls from 1 to 0.", "caption": "A line."}
+    assert rest["metadata"]["image/png"] == {
+        "alt": "It falls from 1 to 0.",
+        "caption": "A line.",
+        "width": round(96 * figure.get_figwidth()),
+    }
     assert picture["text/plain"] == "It falls from 1 to 0."
     with Image.open(io.BytesIO(picture["image/png"])) as image:
         assert image.format == "PNG" and image.width > 100
@@ -87,7 +91,8 @@ def test_a_notebook_keeps_both_texts(tmp_path, monkeypatch):
     NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
     outputs = notebook.cells[0].outputs
     assert len(outputs) == 2, "the open figure must not be drawn a second time"
-    assert outputs[0].metadata["image/png"] == {"alt": "The text.", "caption": "The caption."}
+    told = outputs[0].metadata["image/png"]
+    assert (told["alt"], told["caption"]) == ("The text.", "The caption.")
     assert outputs[0].data["image/png"] and outputs[1].data["text/markdown"] == "*The caption.*"
 
 
@@ -145,8 +150,8 @@ def marks(axis, marker: str) -> np.ndarray:
 
 
 def test_without_published_values_only_ours_are_drawn():
-    axis = plot_intervals(rows_of().drop(columns="published")).axes[0]
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["ours, 95 % interval"]
+    figure = plot_intervals(rows_of().drop(columns="published"))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours, 95 % interval"]
 
 
 def test_intervals_stand_beside_published_values():

@@ -274,3 +274,23 @@ def test_second_process_waits_for_the_first(tmp_path):
             assert (path / "a.txt").read_text() == "whole"
         assert time.monotonic() - started > 0.3
         assert process.wait(timeout=20) == 0
+
+
+def test_reader_gets_the_old_folder_after_a_kill_between_the_renames(tmp_path):
+    """`whole_folder` renames twice; killed in between, the old one has the other name."""
+    replaced = tmp_path / ".run.replaced"
+    replaced.mkdir()
+    (replaced / "kept").write_text("yes")
+    files.restore_folder(tmp_path / "run")
+    assert (tmp_path / "run" / "kept").read_text() == "yes" and not replaced.exists()
+
+
+def test_leftovers_of_dead_writers_are_swept_and_of_living_ones_are_not(tmp_path):
+    dead, living = (
+        tmp_path / ".a.999999999.partial.json",
+        tmp_path / f".a.{os.getppid()}.partial.json",
+    )
+    for left in (dead, living):
+        left.write_text("half")
+    files.write_json(tmp_path / "a.json", {"whole": True})
+    assert not dead.exists() and living.exists()

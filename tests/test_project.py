@@ -261,7 +261,7 @@ def small_project(tmp_path):
     return tmp_path
 
 
-BACKEND = '''
+BACKEND = """
 import zipfile
 
 WHEEL = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
@@ -274,7 +274,7 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
         wheel.writestr(f"{info}/WHEEL", WHEEL)
         wheel.writestr(f"{info}/RECORD", "")
     return name
-'''
+"""
 
 
 def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:

@@ -335,3 +335,30 @@ def test_table_that_does_not_say_the_parts(split):
     for cells in (split.cells.drop(columns="part"), unsaid, split.cells.assign(part="trian")):
         with pytest.raises(SplitError, match="which part"):
             check_certificate(cells, split.certificate)
+
+
+def dealt_cells(sizes: dict[str, list[int]]) -> pd.DataFrame:
+    """One row per image of groups whose sizes are given by class."""
+    rows = [
+        (label, f"{label}{number}", copy)
+        for label, all_sizes in sizes.items()
+        for number, size in enumerate(all_sizes)
+        for copy in range(size)
+    ]
+    table = pd.DataFrame(rows, columns=["label", "group", "number"])
+    table["image"] = table.group + "_" + table.number.astype(str)
+    table["sha256"] = [hash_json(name) for name in table.image]
+    return table.assign(subject=table.group, field=table.group, fold="fold_0", path=table.image)
+
+
+def test_drawn_test_part_has_two_groups_of_each_class_where_a_fold_has():
+    cells = dealt_cells({"ALL": [60, 5, 5, 5, 5, 5, 5, 5], "HEM": [20, 4, 4, 4, 4, 4]})
+    for seed in range(12):
+        test = make_split(cells, "group", seed=seed, folds=3).part("test")
+        assert test.groupby("label").group.nunique().min() > 1
+
+
+def test_validation_part_is_the_fold_nearest_in_class_shares(official):
+    split = make_split(official, "group", seed=3)
+    share = (split.part("validation").label == "ALL").mean()
+    assert abs(share - (split.cells.label == "ALL").mean()) < 0.01
