@@ -12,7 +12,6 @@ from importlib.resources import files as package_files
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from .datasets import (
     COLUMNS,
@@ -27,6 +26,7 @@ from .datasets import (
 )
 from .errors import DataError, DependencyError, DiskError, FetchError, ImageError
 from .files import clear_errors, hash_json, workspace
+from .parallel import progress_bar
 from .synthetic import GENERATOR, SyntheticDesign, make_dataset
 
 __all__ = ["DownloadReport", "check_download", "fetch_dataset", "official_cells", "official_files"]
@@ -162,7 +162,7 @@ def check_download(root: str | Path, *, progress: bool = True) -> DownloadReport
     identical = 0
     with ThreadPoolExecutor() as pool:
         states = pool.map(_state, found.items(), [official.sha256] * len(found))
-        bar = tqdm(states, total=len(found), disable=not progress, desc="checking", unit="image")
+        bar = progress_bar(states, total=len(found), desc="checking", shown=progress)
         for name, state in zip(found, bar, strict=True):
             if state == "identical":
                 identical += 1

@@ -270,7 +270,8 @@ def _with_captions(cell: NotebookNode, outputs: list[NotebookNode]) -> list[Note
                 "image": {"alt": told["alt"], "width": f"{told['width']}px"},
                 "figure": {"caption": told["caption"]},
             }
-    return [output for output in outputs if output.get("metadata", {}).get("alllib") != "caption"]
+    kept = [output for output in outputs if output.get("name") != "stderr"]  # notices, bars
+    return [output for output in kept if output.get("metadata", {}).get("alllib") != "caption"]
 
 
 def _with_values(source: str, values: Mapping[str, object]) -> str:

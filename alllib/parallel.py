@@ -6,7 +6,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -15,10 +15,31 @@ from tqdm import tqdm
 
 from .errors import DataError
 
-__all__ = ["map_images"]
+__all__ = ["map_images", "progress_bar"]
 
 # Below this many items the start of worker processes costs more than they save.
 SERIAL_BELOW = 64
+
+
+def progress_bar(items: Iterable | None = None, *, shown: bool = True, **options: Any) -> tqdm:
+    """Bar that counts images, with rate and time left.
+
+    Parameters
+    ----------
+    items : iterable, optional
+        What is passed through; without it, call `update` on the bar.
+    shown : bool
+        When true, `TQDM_DISABLE` still hides it: notebooks run in a batch show none.
+    **options
+        Passed on to tqdm.
+
+    Returns
+    -------
+    tqdm.tqdm
+    """
+    if not shown:
+        options["disable"] = True  # tqdm reads TQDM_DISABLE only where this is not given
+    return tqdm(items, unit="image", mininterval=0.5, **options)
 
 
 def map_images(
@@ -54,7 +75,7 @@ def map_images(
         pool = Parallel(n_jobs=workers, return_as="generator", batch_size="auto")
         results = pool(delayed(_call)(function, item, os.getpid()) for item in items)
     try:
-        yield from tqdm(results, total=len(items), desc=title, unit="image", disable=len(items) < 2)
+        yield from progress_bar(results, total=len(items), desc=title, shown=len(items) > 1)
     except BrokenProcessPool as error:
         raise DataError(
             "A worker process was killed, perhaps because memory ran out.",

@@ -24,11 +24,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from .errors import DataError, ParameterError
 from .files import clear_errors, locked, whole_folder, write_json
 from .nuclei import draw_light, draw_nucleus, draw_stain
+from .parallel import progress_bar
 
 __all__ = ["SyntheticDesign", "make_dataset", "read_manifest"]
 
@@ -365,7 +365,7 @@ def _draw_all(root: Path, tasks: list[_Task], *, workers: int | None, progress: 
     if workers is None:
         workers = 1 if len(tasks) < _SERIAL_BELOW else _count_cores()
     batches = [tasks[at : at + _BATCH] for at in range(0, len(tasks), _BATCH)]
-    with tqdm(total=len(tasks), desc="synthetic cells", unit="image", disable=not progress) as bar:
+    with progress_bar(total=len(tasks), desc="synthetic cells", shown=progress) as bar:
         done = _draw_parallel(root, batches, workers) if workers > 1 else (
             _draw_batch(str(root), batch) for batch in batches
         )  # fmt: skip

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from .architectures import build_network
 from .augmentation import apply_symmetries, plan_augmentation
@@ -19,6 +18,7 @@ from .datasets import data_fingerprint, get_dataset
 from .errors import DataError, ParameterError, SplitError
 from .evaluation import score_predictions
 from .files import hash_json
+from .parallel import progress_bar
 from .recipes import Recipe
 from .records import Record, check_run, git_commit, save_record
 from .splits import Split, check_certificate, scored_part
@@ -204,7 +204,7 @@ def _fit(
     keeper = _best_keeper(recipe.training.checkpoint)
     total = settings.samples * settings.epochs
     # Closed by `with`, so that an interrupt does not leave the bar behind its message.
-    with tqdm(total=total, unit="image", disable=not progress) as bar:
+    with progress_bar(total=total, shown=progress) as bar:
         fitted = network.fit(
             train, validation_data=validation, epochs=settings.epochs, shuffle=False, verbose=0,
             callbacks=[_shuffler(train), keeper, _progress(bar, train, settings)],
@@ -280,7 +280,7 @@ def _best_keeper(metric: str):
     return BestKeeper()
 
 
-def _progress(bar: tqdm, feed, settings: RunSettings):
+def _progress(bar, feed, settings: RunSettings):
     """Callback that moves a bar over all epochs: images/s and time left."""
     keras = load_keras()
 
