@@ -30,6 +30,7 @@ __all__ = [
     "SYMMETRIES",
     "apply_symmetries",
     "apply_symmetry",
+    "copy_probability",
     "firing_probability",
     "measure_firing",
     "plan_augmentation",
@@ -206,6 +207,24 @@ def firing_probability(probability: float) -> float:
     """
     tenths = int(np.floor(probability * 10 + 1e-9))
     return 1.0 if tenths >= 10 else tenths / 10 + 0.05
+
+
+def copy_probability(probability: float) -> float:
+    """Probability that the report's four operations leave a picture as it was.
+
+    The two rotations must both fire or both stay, and no mirror may fire.
+
+    Parameters
+    ----------
+    probability : float
+        True probability with which each operation fires, between 0 and 1.
+
+    Returns
+    -------
+    float
+    """
+    stay = 1 - probability
+    return (probability**2 + stay**2) * stay**2
 
 
 def measure_firing(probability: float, *, draws: int = 20_000, seed: int = 7) -> float:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
+import select
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__
-from .errors import AlllibError
+from .errors import AlllibError, ParameterError
 
 __all__ = ["main"]
 
@@ -26,8 +28,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 when it succeeded, 1 on an error of the kind `AlllibError`, 130 when interrupted.
+        0 when it succeeded, 1 on an error of the kind `AlllibError`, 130 when interrupted,
+        141 when nobody reads on (`alllib ... | head`).
     """
+    try:
+        try:
+            return _run_command(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_left():
+            raise
+        return 141
+
+
+def _reader_left() -> bool:
+    """Whether nobody reads our output any more; what is still to be written is dropped then."""
+    try:
+        number = sys.stdout.fileno()
+    except OSError:  # not a file of the system
+        return False
+    asked = select.poll()
+    asked.register(number, 0)
+    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in asked.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), number)  # Python flushes once more at its end
+    return True
+
+
+def _run_command(arguments: Sequence[str] | None) -> int:
     given = _parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("alllib").setLevel(logging.INFO)
@@ -52,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     twins.set_defaults(command=_write_twins)
     _add_train(commands.add_parser("train", help="train a recipe's network"))
     results = commands.add_parser("results", help="list finished runs with their metrics")
-    results.add_argument("folder", nargs="?", help="folder of run records (default: runs)")
+    results.add_argument("folder", nargs="?", help="folder of records (default: results and runs)")
     results.add_argument("--json", action="store_true", help="print JSON")
     results.set_defaults(command=_show_results)
     return parser
@@ -126,7 +155,16 @@ def _run_notebook(given: argparse.Namespace) -> None:
     from .notebooks import parse_override, read_parameters, run_notebook, source_of
 
     declared = read_parameters(source_of(given.notebook))
-    overrides = dict(parse_override(text, declared) for text in given.overrides)
+    overrides: dict = {}
+    for text in given.overrides:
+        name, value = parse_override(text, declared)
+        if name in overrides:
+            raise ParameterError(
+                f"The parameter {name!r} is given twice.",
+                where="the command line",
+                remedy=f"Give `-p {name}=...` once.",
+            )
+        overrides[name] = value
     print(
         run_notebook(given.notebook, preset=given.preset, overrides=overrides, output=given.output)
     )

@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
 from .errors import DependencyError, NotebookError
 
-__all__ = ["install_cell", "mount_drive", "repository_address"]
+__all__ = ["Repository", "install_cell", "mount_drive", "read_repository"]
+
+COLAB = "https://colab.research.google.com/github"
 
 
-def repository_address(config: str | Path) -> str:
-    """Address of the repository, which `_config.yml` alone holds.
+@dataclass(frozen=True)
+class Repository:
+    """Where the project lies: an address that git can clone, and the branch of the book."""
+
+    url: str
+    branch: str
+
+    def page(self, path: str) -> str:
+        """Address of a file: a notebook's in Colab, any other's in the repository.
+
+        Colab opens notebooks of GitHub only; elsewhere a notebook counts as any other file.
+        """
+        parts = urlsplit(self.url.removesuffix(".git").rstrip("/"))
+        if path.endswith(".ipynb") and parts.netloc == "github.com":
+            return f"{COLAB}{parts.path}/blob/{self.branch}/{path}"
+        return f"{parts.geturl()}/blob/{self.branch}/{path}"
+
+
+def read_repository(config: str | Path) -> Repository:
+    """Address and branch of the repository, which `_config.yml` alone holds.
 
     Raises
     ------
@@ -21,14 +43,14 @@ def repository_address(config: str | Path) -> str:
         If the file names none.
     """
     settings = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
-    address = (settings.get("repository") or {}).get("url", "")
-    if not address:
+    repository = settings.get("repository") or {}
+    if not repository.get("url"):
         raise NotebookError(
             "The book's settings name no repository.",
             where=config,
             remedy="Set `url` below `repository`.",
         )
-    return address
+    return Repository(repository["url"], repository.get("branch") or "main")
 
 
 def install_cell(repository: str) -> str:

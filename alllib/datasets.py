@@ -35,6 +35,7 @@ from PIL import Image, UnidentifiedImageError
 
 from .errors import DataError, ImageError, RecipeError, suggest
 from .files import hash_json, whole_file, workspace
+from .parallel import progress_bar
 from .synthetic import read_manifest
 
 __all__ = [
@@ -127,6 +128,27 @@ def _check_rgb(image: Image.Image, path: str | Path) -> None:
             remedy="Download the original again, or convert it with Pillow's "
             "`image.convert('RGB')` if you know that its colours are right.",
         )
+
+
+def require_folder(root: Path) -> None:
+    """Refuse a path that is no folder.
+
+    Raises
+    ------
+    DataError
+        When nothing is there, or a file.
+    """
+    if root.is_dir():
+        return
+    if root.exists():
+        raise DataError(
+            "This is a file, and a folder is needed.",
+            where=root,
+            remedy="Unpack it if it is an archive, and give the folder that holds the images.",
+        )
+    raise DataError(
+        "There is no such folder.", where=root, remedy="Check the spelling of the path."
+    )
 
 
 def images_in(folder: Path) -> Iterator[Path]:
@@ -232,15 +254,8 @@ def _cnmc_row(path: Path, label: str, fold: str) -> dict:
 
 def _preliminary(folder: Path) -> Iterator[dict]:
     """Join the preliminary phase to its labels by `new_names`, never by position."""
-    candidates = [folder / PRELIMINARY_LABELS, folder.parent / PRELIMINARY_LABELS]
-    labels_file = next((c for c in candidates if c.is_file()), None)
-    if labels_file is None:
-        raise DataError(
-            "The label file of the preliminary test phase is missing.",
-            where=candidates[1],
-            remedy="Download it with the data set, or remove the folder of that phase.",
-        )
-    names = _preliminary_names(labels_file)
+    labels_file = find_labels(folder)
+    names = preliminary_names(labels_file)
     for path in images_in(folder):
         key = f"{path.stem}.bmp"
         if key not in names:
@@ -254,8 +269,33 @@ def _preliminary(folder: Path) -> Iterator[dict]:
         yield row | dict(path=path)
 
 
-def _preliminary_names(labels_file: Path) -> dict[str, str]:
-    """Official name of each file of the preliminary phase, from the label file."""
+def find_labels(folder: Path) -> Path:
+    """Label file of the preliminary phase, in its folder or beside it.
+
+    Raises
+    ------
+    DataError
+        When there is none.
+    """
+    candidates = [folder / PRELIMINARY_LABELS, folder.parent / PRELIMINARY_LABELS]
+    labels_file = next((c for c in candidates if c.is_file()), None)
+    if labels_file is None:
+        raise DataError(
+            "The label file of the preliminary test phase is missing.",
+            where=candidates[1],
+            remedy="Download it with the data set, or remove the folder of that phase.",
+        )
+    return labels_file
+
+
+def preliminary_names(labels_file: Path) -> dict[str, str]:
+    """Official name of each file of the preliminary phase, from the label file.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read, or names an image twice or two classes for it.
+    """
     try:
         table = pd.read_csv(labels_file, dtype="string")
         names, originals = table.new_names, table.Patient_ID
@@ -387,13 +427,10 @@ def detect_dataset(root: str | Path) -> str:
     Raises
     ------
     DataError
-        When the folder does not exist or has no known layout.
+        When the folder does not exist, is a file, or has no known layout.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise DataError(
-            "There is no such folder.", where=root, remedy="Check the spelling of the path."
-        )
+    require_folder(root)
     if read_manifest(root) is not None:
         return "synthetic"
     if folders_named(root, r"fold_\d+"):
@@ -411,7 +448,8 @@ def detect_dataset(root: str | Path) -> str:
 def load_cells(root: str | Path, dataset: str | None = None) -> pd.DataFrame:
     """Cell table of a data set folder.
 
-    Hashes and sizes are read once and kept below `_build/cells` until a file changes.
+    Every image is decoded once; sizes and hashes are kept below `_build/cells` until a
+    file changes.
 
     Parameters
     ----------
@@ -429,12 +467,11 @@ def load_cells(root: str | Path, dataset: str | None = None) -> pd.DataFrame:
     ------
     DataError, ImageError
         When the folder is not the data set, a name is wrong, a class is empty, an image
-        has two classes or two files, or a file is empty, no image or not RGB.
+        has two classes or two files, or a file is empty, truncated, no image or not RGB.
     """
     root = Path(root).expanduser().resolve()
+    require_folder(root)
     entry = get_dataset(dataset or detect_dataset(root))
-    if not root.is_dir():
-        raise DataError("There is no such folder.", where=root, remedy="Check the spelling.")
     table = entry.list_files(root)
     _check_names(table, entry)
     table = _measured(table, root)
@@ -482,7 +519,7 @@ def _check_identical(table: pd.DataFrame) -> None:
 
 def _measured(table: pd.DataFrame, root: Path) -> pd.DataFrame:
     """Add width, height and SHA-256, from the cache where no file has changed."""
-    stats = [os.stat(path) for path in table.path]
+    stats = [_stat(path) for path in table.path]
     listing = [
         [os.path.relpath(path, root), stat.st_size, stat.st_mtime_ns]
         for path, stat in zip(table.path, stats, strict=True)
@@ -490,13 +527,31 @@ def _measured(table: pd.DataFrame, root: Path) -> pd.DataFrame:
     cache = workspace() / "_build" / "cells" / f"{hash_json([str(root), listing])[:20]}.parquet"
     measured = _cached(cache, len(table))
     if measured is None:
-        with ThreadPoolExecutor() as pool:
-            measured = pd.DataFrame(
-                pool.map(_measure, table.path), columns=["width", "height", "sha256"]
-            )
+        measured = pd.DataFrame(
+            _measure_all(list(table.path)), columns=["width", "height", "sha256"]
+        )
         with whole_file(cache) as partial:
             measured.to_parquet(partial)
     return pd.concat([table.reset_index(drop=True), measured], axis=1)
+
+
+def _stat(path: Path) -> os.stat_result:
+    """Size and time of a file; a link that leads nowhere is an image that lacks."""
+    with _clear_image_errors(path):
+        return os.stat(path)
+
+
+def _measure_all(paths: list[Path]) -> list[tuple[int, int, str]]:
+    """Measure every image, in order; the first one that is broken ends the work."""
+    with ThreadPoolExecutor() as pool:
+        try:
+            found = pool.map(_measure, paths)
+            # A small set is read before anybody waits, and shows no bar.
+            bar = progress_bar(found, total=len(paths), desc="reading images", delay=1.0)
+            return list(bar)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _cached(cache: Path, rows: int) -> pd.DataFrame | None:
@@ -520,6 +575,7 @@ def _measure(path: Path) -> tuple[int, int, str]:
             )
         with Image.open(path) as image:
             _check_rgb(image, path)
+            image.load()  # the header alone does not tell that the rest is missing
             width, height = image.size
     return width, height, hashlib.sha256(data).hexdigest()
 

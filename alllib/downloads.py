@@ -18,10 +18,13 @@ from .datasets import (
     DATASETS,
     FINAL,
     PRELIMINARY,
+    find_labels,
     folders_named,
     get_dataset,
     images_in,
+    preliminary_names,
     read_image,
+    require_folder,
     subject_groups,
 )
 from .errors import DataError, DependencyError, DiskError, FetchError, ImageError
@@ -32,13 +35,19 @@ from .synthetic import GENERATOR, SyntheticDesign, make_dataset
 __all__ = ["DownloadReport", "check_download", "fetch_dataset", "official_cells", "official_files"]
 
 
+_FAULTS = ("missing", "extra", "unreadable", "altered", "reformatted", "misplaced", "labels")
+
+
 @dataclass(frozen=True)
 class DownloadReport:
     """How a download compares with the official list of files.
 
     Each list names files by their official path, `extra` by where they lie; `altered` are
-    readable images whose bytes differ from the official ones, `reformatted` stand under
-    another file format, `misplaced` under another fold or class than the official one.
+    readable images whose bytes differ from the official ones, `reformatted` are readable
+    under another file format, `misplaced` under another fold or class than the official
+    one. `labels` says what is wrong with the label file of the preliminary phase. `counts`
+    has one entry per phase, fold and class: `official` files, those `found` (whatever their
+    bytes), and those `identical`; fold and class are None where there is none.
     """
 
     root: str
@@ -50,25 +59,50 @@ class DownloadReport:
     altered: list[str] = field(default_factory=list)
     reformatted: list[str] = field(default_factory=list)
     misplaced: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    counts: list[dict] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
         """True when every official file is in its place, byte for byte, and nothing else."""
-        return self.identical == self.expected and not (self.extra or self.misplaced)
+        return self.identical == self.expected and not (self.extra or self.misplaced or self.labels)
 
     def as_dict(self) -> dict:
         """Fields and `complete` as a plain dictionary."""
         return asdict(self) | {"complete": self.complete}
 
     def as_text(self) -> str:
-        """Report for a terminal: every file that is not as it should be, by name."""
-        kinds = ("missing", "extra", "unreadable", "altered", "reformatted", "misplaced")
-        lines = [f"{self.identical} of {self.expected} official files are there, byte for byte."]
-        for kind in kinds:
+        """Report for a terminal: every fault by name, then the counts, the summary last."""
+        lines = []
+        for kind in _FAULTS:
             names = getattr(self, kind)
             lines += [f"{kind}: {len(names)}", *(f"  {name}" for name in names)]
-        done = "complete" if self.complete else "not complete: download the files named again"
-        return "\n".join([*lines, f"The data set is {done}."])
+        return "\n".join([*lines, "", *self._table(), "", *self._summary()])
+
+    def _table(self) -> list[str]:
+        head = ("phase", "fold", "class", "official", "found", "identical")
+        rows = [["-" if row[key] is None else f"{row[key]}" for key in head] for row in self.counts]
+        return [
+            "".join(f"{cell:<12}" for cell in row[:3]) + "".join(f"{cell:>10}" for cell in row[3:])
+            for row in (head, *rows)
+        ]
+
+    def _summary(self) -> list[str]:
+        """What is there, what to do about it, and whether it is all."""
+        lines = [f"{self.identical} of {self.expected} official files are there, byte for byte."]
+        if self.complete:
+            return [*lines, "The data set is complete."]
+        if self.reformatted:
+            lines.append(
+                f"{len(self.reformatted)} more were re-encoded: usable, but not the official bytes."
+            )
+        if self.missing or self.unreadable or self.altered:
+            lines.append("Download again what is missing, unreadable or altered.")
+        if self.labels:
+            lines.append("Download the label file of the preliminary phase again.")
+        if self.extra or self.misplaced:
+            lines.append("Remove what is extra, and move what is misplaced.")
+        return [*lines, "The data set is not complete."]
 
 
 def official_files() -> pd.DataFrame:
@@ -146,8 +180,7 @@ def check_download(root: str | Path, *, progress: bool = True) -> DownloadReport
         When the folder does not exist or holds nothing of the data set.
     """
     root = Path(root).expanduser()
-    if not root.is_dir():
-        raise DataError("There is no such folder.", where=root, remedy="Check the spelling.")
+    require_folder(root)
     official = official_files().set_index("path")
     found, extra = _found(root)
     if not found:
@@ -158,26 +191,75 @@ def check_download(root: str | Path, *, progress: bool = True) -> DownloadReport
         )
     found, misplaced = _straighten(found, official)
     extra += [path for name, path in found.items() if name not in official.index]
-    report = {name: [] for name in ("unreadable", "altered", "reformatted")}
-    identical = 0
-    with ThreadPoolExecutor() as pool:
-        states = pool.map(_state, found.items(), [official.sha256] * len(found))
-        bar = progress_bar(states, total=len(found), desc="checking", shown=progress)
-        for name, state in zip(found, bar, strict=True):
-            if state == "identical":
-                identical += 1
-            elif state in report:
-                report[state].append(name)
-    extra = sorted(map(str, extra))
+    states = _states(found, official.sha256, progress)
+    named = {
+        kind: [name for name, state in states.items() if state == kind]
+        for kind in ("unreadable", "altered", "reformatted")
+    }
     return DownloadReport(
         root=str(root),
         expected=len(official),
-        identical=identical,
+        identical=sum(state == "identical" for state in states.values()),
         missing=sorted(set(official.index) - set(found)),
-        extra=extra,
+        extra=sorted(map(str, extra)),
         misplaced=misplaced,
-        **report,
+        labels=_label_problems(root, official),
+        counts=_count(official, states),
+        **named,
     )
+
+
+def _states(found: dict[str, Path], digests: pd.Series, progress: bool) -> dict[str, str]:
+    """What each file is, by its official path, once it was opened."""
+    with ThreadPoolExecutor() as pool:
+        states = pool.map(_state, found.items(), [digests] * len(found))
+        bar = progress_bar(states, total=len(found), desc="checking", shown=progress)
+        return dict(zip(found, bar, strict=True))
+
+
+def _count(official: pd.DataFrame, states: dict[str, str]) -> list[dict]:
+    """Files of each phase, fold and class: official, found, identical."""
+    keys = ["phase", "fold", "class"]
+    table = official[keys].astype(object)
+    table = table.where(table.notna(), None).assign(
+        official=1,
+        found=official.index.isin(list(states)),
+        identical=official.index.map(states.get) == "identical",
+    )
+    counts = table.groupby(keys, dropna=False, sort=False).sum()
+    return [
+        {
+            key: None if pd.isna(value) else str(value)
+            for key, value in zip(keys, place, strict=True)
+        }
+        | {name: int(number) for name, number in numbers.items()}
+        for place, numbers in zip(counts.index, counts.to_dict("records"), strict=True)
+    ]
+
+
+def _label_problems(root: Path, official: pd.DataFrame) -> list[str]:
+    """What is wrong with the preliminary labels; nothing where that phase is not there."""
+    folders = [root] if root.name == PRELIMINARY else folders_named(root, PRELIMINARY, depth=5)
+    said = [line for one in folders if any(images_in(one)) for line in _check_labels(one, official)]
+    return list(dict.fromkeys(said))
+
+
+def _check_labels(folder: Path, official: pd.DataFrame) -> list[str]:
+    """Compare the label file that belongs to a folder with the official list."""
+    try:
+        labels_file = find_labels(folder)
+        names = preliminary_names(labels_file)
+    except DataError as error:
+        return [f"{error.where}: {error.what}"]
+    listed = official[official.phase == "test_prelim"].original_name
+    wanted = {path.rsplit("/", 1)[-1]: name for path, name in listed.items()}
+    said = [
+        f"{labels_file}: {key} should be {name}, and "
+        + (f"is {names[key]}" if key in names else "has no row")
+        for key, name in wanted.items()
+        if names.get(key) != name
+    ]
+    return said + [f"{labels_file}: {key} is on no list" for key in names if key not in wanted]
 
 
 def _found(root: Path) -> tuple[dict[str, Path], list[Path]]:
@@ -287,16 +369,27 @@ def _fetch_error(handle: str, error: Exception) -> FetchError:
             "set's terms on its page, and run the same command again.",
         )
     return FetchError(
-        f"The download failed ({type(error).__name__}: {_first_line(error)}).",
+        f"The download failed ({type(error).__name__}: {_last_reason(error)}).",
         where=f"Kaggle data set {handle}",
         remedy="Check the network and run the same command again (it goes on where it "
         "stopped), or download the archive in a browser and give its folder as DATA.",
     )
 
 
-def _first_line(error: Exception) -> str:
+def _last_reason(error: Exception) -> str:
+    """Innermost reason of an error, in a line of at most 120 characters.
+
+    The network's errors are nested in one another, and each prints all that it holds.
+    """
+    seen = set()
+    while id(error) not in seen:
+        seen.add(id(error))
+        inner = [getattr(error, "reason", None), error.__cause__, *error.args]
+        error = next((one for one in inner if isinstance(one, Exception)), error)
     lines: Iterable[str] = str(error).strip().splitlines() or ["no details"]
-    return next(iter(lines))
+    # urllib3 puts its objects first: <...HTTPSConnection object at 0x7f>: Failed to ...
+    line = re.sub(r"^(<[^>]*>|\w+\([^)]*\)): ", "", next(iter(lines)))
+    return line if len(line) <= 120 else f"{line[:117]}..."
 
 
 def prepare_data(data: str = "synthetic", *, images: int = 1000, seed: int = 2019) -> Path:

@@ -111,7 +111,7 @@ def score_predictions(
     -----
     Weighted F1 is the metric of the C-NMC challenge. Percentile intervals; where every
     group holds one class, groups are drawn within the classes. Where a class has a single
-    group there is no interval: nothing is known of how groups differ.
+    group, or all draws agree, there is no interval: nothing is known of how groups differ.
     """
     classes = [name.removeprefix("p_") for name in predictions if name.startswith("p_")]
     probabilities = predictions[[f"p_{name}" for name in classes]].to_numpy(float)
@@ -120,7 +120,7 @@ def score_predictions(
     by_group = predictions.group.notna().all()
     names = predictions.group if by_group else pd.Series(range(len(predictions)))
     group = pd.factorize(names.to_numpy(), sort=True)[0]
-    weights = _draw_groups(group, true, resamples, seed)
+    weights = _draw_groups(group, true, resamples, seed, within=by_group)
     weights = np.vstack([np.ones(weights.shape[1]), weights])  # row 0: the sample itself
     values = _metrics(weights, _Counts(group, true, probabilities), _positive(classes, positive))
     seen = pd.DataFrame({"group": group, "label": predictions.label.to_numpy()})
@@ -195,13 +195,16 @@ class _Counts:
         return pairs
 
 
-def _draw_groups(group: np.ndarray, true: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """How often each group is drawn, shape (resamples, groups)."""
+def _draw_groups(
+    group: np.ndarray, true: np.ndarray, resamples: int, seed: int, *, within: bool
+) -> np.ndarray:
+    """How often each group is drawn, shape (resamples, groups); `within` the classes where
+    every group holds one class."""
     generator = np.random.default_rng(seed)
     n_groups = group.max() + 1
     first = np.full(n_groups, -1)
     first[group] = true
-    pure = (first[group] == true).all()
+    pure = within and (first[group] == true).all()
     drawn = np.zeros((resamples, n_groups))
     for stratum in np.unique(first) if pure else [None]:
         members = np.flatnonzero(first == stratum) if pure else np.arange(n_groups)
@@ -249,7 +252,7 @@ def _estimate(values: np.ndarray, *, interval: bool) -> Estimate:
     value, drawn = values[0], values[1:][np.isfinite(values[1:])]
     if not np.isfinite(value):
         return Estimate(None, None, None)
-    if not interval or not len(drawn):
+    low, high = np.quantile(drawn, [0.025, 0.975]) if interval and len(drawn) else (0, 0)
+    if low == high:  # every draw is alike: the resampling says nothing of the uncertainty
         return Estimate(float(value), None, None)
-    low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(float(value), float(low), float(high))

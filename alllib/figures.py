@@ -162,7 +162,7 @@ def plot_intervals(rows: pd.DataFrame) -> Figure:
     places = np.arange(len(rows))[::-1]
     spread = [(numbers.value - numbers.low).clip(0), (numbers.high - numbers.value).clip(0)]
     axis.errorbar(numbers.value, places, xerr=spread, fmt="o", color=COLOURS["HEM"],
-                  capsize=4, label="ours, 95 % interval")  # fmt: skip
+                  capsize=4, label="value, 95 % interval")  # fmt: skip
     if numbers.published.notna().any():
         axis.plot(numbers.published, places, "D", color=COLOURS["ALL"], label="published")
     axis.set_yticks(places, list(rows["name"]))

@@ -60,7 +60,8 @@ def clear_errors(path: str | Path) -> Iterator[None]:
     Raises
     ------
     DiskError
-        When the disk is full, the quota used up, the folder read-only, or a file in its way.
+        When the disk is full, the quota used up, the folder read-only, a file or folder in
+        the way, or a file or folder not there.
     """
     try:
         yield
@@ -84,6 +85,19 @@ def clear_errors(path: str | Path) -> Iterator[None]:
                 "A file stands where a folder is needed.",
                 where=error.filename or path,
                 remedy="Move the file away, or set ALLLIB_WORKSPACE to another folder, and run "
+                "the same command again.",
+            ) from error
+        if error.errno == errno.EISDIR:
+            raise DiskError(
+                "A folder stands where a file is needed.",
+                where=error.filename or path,
+                remedy="Move the folder away and run the same command again.",
+            ) from error
+        if error.errno == errno.ENOENT:
+            raise DiskError(
+                "A file or folder that is needed here is not there, or was removed meanwhile.",
+                where=error.filename or path,
+                remedy="Check the spelling of the path and that no link points nowhere, and run "
                 "the same command again.",
             ) from error
         raise

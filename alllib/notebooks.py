@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import logging
 import os
 import platform
@@ -27,7 +28,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
 from . import __version__
-from .errors import NotebookError
+from .errors import AlllibError, DiskError, NotebookError
 from .files import clear_errors, whole_file, workspace
 from .parameters import (
     PRESETS,
@@ -120,9 +121,11 @@ def run_notebook(
     Raises
     ------
     ParameterError, NotebookError
-        Before anything runs, for what is unknown, unused or ill-typed; and
-        `NotebookError` when a cell fails. The failed notebook is kept in
+        Before anything runs, for what is unknown, unused or ill-typed, and for an output
+        that is a folder; and `NotebookError` when a cell fails. The failed notebook is kept in
         `_build/failed/`, and an earlier good one stays as it was.
+    DiskError
+        Before anything runs, when the output cannot be written there.
     KeyboardInterrupt
         On Ctrl-C and on SIGTERM; the kernel and its children are ended first.
     """
@@ -130,6 +133,7 @@ def run_notebook(
     values = resolve_parameters(source, preset, overrides, presets=presets)
     build = workspace() / "_build"
     output = Path(output).resolve() if output else build / "executed" / f"{source.stem}.ipynb"
+    _check_output(output)
     started = time.time()
     _log.info("%s: running with preset %s", source.stem, preset)
     with tempfile.TemporaryDirectory(prefix="alllib-") as folder:
@@ -146,6 +150,29 @@ def run_notebook(
         nbformat.write(notebook, partial)
     _log.info("%s: done in %.0f s", source.stem, time.time() - started)
     return output
+
+
+def _check_output(output: Path) -> None:
+    """Refuse a place that the executed notebook cannot be written to; nothing is left there."""
+    if output.is_dir():
+        raise NotebookError(
+            "The executed notebook would stand where a folder is.",
+            where=output,
+            remedy=f"Give the name of a file, such as {output / 'executed.ipynb'}.",
+        )
+    folder = next(folder for folder in output.parents if folder.exists())
+    try:
+        with clear_errors(output):
+            if not folder.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except OSError as error:
+        raise DiskError(
+            f"No file can be made there ({error.strerror}).",
+            where=output,
+            remedy="Choose another place for the executed notebook.",
+        ) from error
 
 
 def _execute(source: Path, values: Mapping[str, Value], preset: str, *, folder: Path) -> None:
@@ -289,14 +316,27 @@ def _report(
     with whole_file(kept) as partial:
         nbformat.write(notebook, partial)
     first = next((line for line in error.source.splitlines() if line.strip()), "")
-    lines = _COLOUR.sub("", "\n".join(error.traceback)).rstrip().splitlines()[-15:]
+    lines, means = _told(error)
     return NotebookError(
         f"The notebook `{source.stem}` failed in code cell {number}, which starts with "
         f"`{first.strip()}`:\n" + "\n".join("    " + line for line in lines),
         where=source,
-        remedy=f"Mend what the last line says and run it again. "
+        remedy=f"{means} and run it again. "
         f"The failed notebook, with all outputs up to there, is {kept}.",
     )
+
+
+def _told(error: papermill.PapermillExecutionError) -> tuple[list[str], str]:
+    """What an error in a cell says, and how to go on: an error of this package names its
+    remedy, and a traceback would hide it."""
+    if error.ename in _error_names(AlllibError):
+        return _COLOUR.sub("", error.evalue).splitlines(), "Do what the remedy above says"
+    lines = _COLOUR.sub("", "\n".join(error.traceback)).rstrip().splitlines()[-15:]
+    return lines, "Mend what the last line says"
+
+
+def _error_names(kind: type[AlllibError]) -> set[str]:
+    return {kind.__name__}.union(*map(_error_names, kind.__subclasses__()))
 
 
 def _dead(source: Path, done: Path, kept: Path) -> NotebookError:

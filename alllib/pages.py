@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import html
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -12,13 +14,14 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import yaml
 from nbformat import NotebookNode
 
 from .errors import NotebookError
-from .files import clear_errors, hash_json, whole_file, whole_folder, write_text
+from .files import clear_errors, hash_json, whole_file, whole_folder, workspace, write_text
 from .parameters import code_cells, read_notebook, read_parameters, resolve_parameters
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "import_closure",
     "merge",
     "page_key",
+    "records_fingerprint",
     "render",
     "toc_entries",
     "write_if_changed",
@@ -65,9 +69,10 @@ def page_key(
     *,
     preset: str,
     data: str = "",
-    records: str | Path | None = None,
 ) -> dict[str, object]:
     """Everything that a page's outputs depend on; its prose is not among it.
+
+    For a notebook that imports `alllib.records` itself, the records of this workspace count.
 
     Parameters
     ----------
@@ -77,8 +82,6 @@ def page_key(
         Name of a preset.
     data : str
         Folder of images, for a notebook with a parameter `data`; empty for none.
-    records : path-like, optional
-        Folder of recorded runs; it counts for notebooks that use `alllib.records`.
 
     Returns
     -------
@@ -89,13 +92,15 @@ def page_key(
     overrides = {"data": data} if data and "data" in declared else {}
     cells = [cell.source for cell in code_cells(read_notebook(source))]
     files = import_closure(cells)
-    uses_records = any(path.stem == "records" for path in files)
+    # Only a notebook that imports it itself lists records; most modules merely know their form.
+    direct = [path for cell in cells for n in _imports(cell, "") for path in _module_files(n)]
+    lists_records = PACKAGE / "records.py" in direct
     return {
         "code": hash_json(cells),
         "package": {str(path.relative_to(PACKAGE)): _hash_file(path) for path in files},
         "parameters": resolve_parameters(source, preset, overrides),
         "data": folder_fingerprint(data) if overrides else "",
-        "records": folder_fingerprint(records) if records and uses_records else "",
+        "records": records_fingerprint(workspace()) if lists_records else "",
         "versions": _versions(),
     }
 
@@ -214,6 +219,38 @@ def folder_fingerprint(folder: str | Path) -> str:
     return hash_json(rows)
 
 
+def records_fingerprint(space: str | Path) -> str:
+    """SHA-256 over the records of a workspace that no page makes.
+
+    These are the recorded runs (`results/`) and those of `alllib train` in `runs/`, which
+    have no preset. What pages train follows from their own keys, and would change this
+    one while the book is built.
+
+    Parameters
+    ----------
+    space : path-like
+        Folder of `results/` and `runs/`.
+    """
+    folders = [path for path in sorted(Path(space).glob("results/[!.]*")) if path.is_dir()]
+    folders += [path for path in sorted(Path(space).glob("runs/[!.]*")) if _made_by_hand(path)]
+    rows = [
+        [str(path.relative_to(space)), _hash_file(path)]
+        for folder in folders
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.suffix != ".keras"  # no table or figure reads a network
+    ]
+    return hash_json(rows)
+
+
+def _made_by_hand(folder: Path) -> bool:
+    """Whether a folder is a record without a preset; what cannot be read is none."""
+    try:
+        run = json.loads((folder / "run.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(run, dict) and run.get("preset") is None
+
+
 def write_if_changed(path: str | Path, text: str) -> bool:
     """Write a text unless the file holds it already, so that its time tells of change."""
     path = Path(path)
@@ -226,7 +263,8 @@ def write_if_changed(path: str | Path, text: str) -> bool:
 def merge(executed: str | Path, source: str | Path, out: str | Path) -> None:
     """Put the outputs of an executed notebook into the current prose of its source.
 
-    The parameters cell shows the values that were used.
+    The parameters cell shows the values that were used. Of a folder that was given as a
+    parameter, the page shows the name alone, because its place is of one machine only.
 
     Raises
     ------
@@ -243,8 +281,11 @@ def merge(executed: str | Path, source: str | Path, out: str | Path) -> None:
             remedy=f"Delete {executed} and build again.",
         )
     stamp = done.metadata.get("alllib", {})
+    places = _absolute_folders(stamp.get("parameters", {}))
+    stamp = _without_places(stamp, places)
     for cell, ran in zip(new, old, strict=True):
-        cell.outputs, cell.execution_count = _with_captions(cell, ran.outputs), ran.execution_count
+        outputs = _without_places(ran.outputs, places)
+        cell.outputs, cell.execution_count = _with_captions(cell, outputs), ran.execution_count
         if "parameters" in cell.metadata.get("tags", []):
             cell.source = _with_values(cell.source, stamp.get("parameters", {}))
     if stamp:
@@ -272,6 +313,33 @@ def _with_captions(cell: NotebookNode, outputs: list[NotebookNode]) -> list[Note
             }
     kept = [output for output in outputs if output.get("name") != "stderr"]  # notices, bars
     return [output for output in kept if output.get("metadata", {}).get("alllib") != "caption"]
+
+
+def _absolute_folders(values: Mapping[str, object]) -> dict[str, str]:
+    """Absolute paths among values, as texts and pages write them, with the last name of each."""
+    paths = {value for value in values.values() if isinstance(value, str)}
+    paths = {path.rstrip("/") for path in paths if os.path.isabs(path) and path.strip("/")}
+    shown = {path: Path(path).name for path in sorted(paths, key=len, reverse=True)}
+    return shown | {html.escape(path): html.escape(name) for path, name in shown.items()}
+
+
+def _without_places(node: Any, places: Mapping[str, str]) -> Any:
+    """A tree of plain values in which each place of this machine is its last name alone."""
+    if isinstance(node, str):
+        for path, name in places.items():
+            node = re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", lambda _, n=name: n, node)
+        return node
+    if isinstance(node, list):
+        return [_without_places(item, places) for item in node]
+    if isinstance(node, dict):
+        binary = ("image/png", "image/jpeg")  # base64 has slashes of its own
+        changed = {
+            key: value if key in binary and isinstance(value, str)
+            else _without_places(value, places)
+            for key, value in node.items()
+        }  # fmt: skip
+        return nbformat.from_dict(changed)
+    return node
 
 
 def _with_values(source: str, values: Mapping[str, object]) -> str:

@@ -2,12 +2,14 @@
 
 A record is a folder `runs/<run id>/` with `run.json`, `predictions.parquet`,
 `history.csv` and the trained model. It is written under a temporary name and renamed, so
-that it exists whole or not at all. Tables and figures read records and never a model.
+that it exists whole or not at all. `results/` holds the recorded runs that the book cites,
+without their models. Tables and figures read records and never a model.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from .files import hash_json, locked, restore_folder, whole_folder, workspace, w
 __all__ = ["Record", "check_run", "git_commit", "list_records", "read_record", "run_folder",
            "save_record"]  # fmt: skip
 
+_log = logging.getLogger(__name__)
 FILES = ("run.json", "predictions.parquet", "history.csv")
 REQUIRED = (
     *("id", "status", "preset", "recipe", "dataset", "protocol", "parameters", "seed", "weights"),
@@ -44,12 +47,15 @@ class Record:
         One row per scored image: `image, subject, group, label` and `p_<class>`.
     history : pandas.DataFrame
         One row per epoch: `epoch` and the metrics of training and validation.
+    recorded : bool
+        True for a run of `results/`, which the book cites; False for one of `runs/`.
     """
 
     path: Path
     run: dict
     predictions: pd.DataFrame
     history: pd.DataFrame
+    recorded: bool = False
 
 
 def run_folder(run_id: str) -> Path:
@@ -153,29 +159,56 @@ def read_record(folder: str | Path) -> Record:
             where=folder / "run.json",
             remedy="It was written by another version; train again.",
         )
-    return Record(folder, run, predictions, history)
+    recorded = folder.resolve().parent == workspace() / "results"
+    return Record(folder, run, predictions, history, recorded)
 
 
 def list_records(folder: str | Path | None = None) -> list[Record]:
-    """All finished records below a folder, sorted by id; the runs of this workspace when
-    none is given. Folders that a killed run left are skipped: their names start with a dot.
+    """All finished records below a folder, sorted by id.
+
+    Folders that a killed run left are skipped: their names start with a dot. A record that
+    is damaged or of another version is skipped too, with a warning that names it; what
+    reads it by itself (`read_record`) raises.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        When not given, the recorded runs of this workspace (`results/`) and then its own
+        (`runs/`), without copies of the recorded ones.
+
+    Returns
+    -------
+    list of Record
 
     Raises
     ------
     RecordError
-        When the folder was given and is not there, or a record is damaged.
+        When the folder was given and is not there.
     """
-    if folder is not None and not Path(folder).is_dir():
+    if folder is None:
+        recorded = _records_below(workspace() / "results")
+        known = {(record.run["id"], record.run["finished"]) for record in recorded}
+        own = _records_below(workspace() / "runs")
+        return recorded + [r for r in own if (r.run["id"], r.run["finished"]) not in known]
+    if not Path(folder).is_dir():
         raise RecordError(
             "There is no such folder.", where=folder, remedy="Check the spelling of the path."
         )
-    folder = workspace() / "runs" if folder is None else Path(folder)
+    return _records_below(Path(folder))
+
+
+def _records_below(folder: Path) -> list[Record]:
     if not folder.is_dir():
         return []
     for left in folder.glob(".*.replaced"):
         restore_folder(folder / left.name.removeprefix(".").removesuffix(".replaced"))
-    found = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    return [read_record(path) for path in found]
+    found = []
+    for path in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
+        try:
+            found.append(read_record(path))
+        except RecordError as error:
+            _log.warning("A run record is left out: %s", error)
+    return found
 
 
 def git_commit() -> str | None:

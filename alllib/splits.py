@@ -22,6 +22,7 @@ __all__ = [
     "Split",
     "check_certificate",
     "make_split",
+    "require_subjects",
     "scored_part",
     "split_groups",
     "split_images",
@@ -192,6 +193,24 @@ def split_groups(
     table.loc[min(rest, key=partial(_imbalance, table.label)), "part"] = "validation"
     _require_classes(table, by)
     return _certified(table, by, {"folds": folds, "seed": seed, "fold": chosen})
+
+
+def require_subjects(cells: pd.DataFrame) -> pd.DataFrame:
+    """The same table, where it names the subject of every labelled image.
+
+    Raises
+    ------
+    SplitError
+        When it does not, as for B-ALL.
+    """
+    unnamed = cells.label.notna() & cells.subject.isna()
+    if unnamed.any():
+        raise SplitError(
+            f"This needs to know the subject of each image, and {unnamed.sum()} name none.",
+            where=cells.path[unnamed].iloc[0],
+            remedy="Use C-NMC 2019 or synthetic cells here; B-ALL names no subjects.",
+        )
+    return cells
 
 
 def _usable(cells: pd.DataFrame) -> pd.DataFrame:

@@ -4,9 +4,11 @@ Each *person* has a stain and a microscope of their own, each field of view its 
 each nucleus its own shape (`nuclei`). A few persons appear under two subject names, and
 some images under both, as in the real set; `group` names the person.
 
-Sizes, colours and their spread between persons, fields and cells follow what was measured
-on C-NMC 2019 (Gupta & Gupta, TCIA, doi 10.7937/tcia.2019.dc64i46r); the morphology of the
-classes follows Mir and Un Nissa's report. No pixel is taken from a real image.
+Mean sizes and colours follow what was measured on C-NMC 2019 (Gupta & Gupta, TCIA, doi
+10.7937/tcia.2019.dc64i46r); the morphology of the classes follows Mir and Un Nissa's
+report. Persons differ more in stain and magnification than there, so that a few hundred
+images show what a split by person changes; their numbers of images are less uneven, so
+that each of five folds holds several persons of a class. No pixel is from a real image.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
+from scipy.special import ndtri
 
 from .errors import DataError, ParameterError
 from .files import clear_errors, locked, whole_folder, write_json
@@ -32,10 +35,11 @@ from .parallel import progress_bar
 
 __all__ = ["SyntheticDesign", "make_dataset", "read_manifest"]
 
-GENERATOR = 2  # raise it when the same design no longer gives the same bytes
+GENERATOR = 3  # raise it when the same design no longer gives the same bytes
 _MANIFEST = "synthetic.json"
 _LAYOUT = PurePosixPath("C-NMC_Leukemia", "training_data")
 _FOLDS = 3
+_UNEVEN = 0.55  # spread of the logarithm of a subject's number of images
 _BATCH = 16  # images of one task
 _SERIAL_BELOW = 96  # a pool of processes starts slower than this many images are drawn
 _PLAN, _STAIN, _LIGHT, _CELL = range(4)  # first spawn key of each stream of chance
@@ -50,7 +54,8 @@ class SyntheticDesign:
     images : int
         Number of files, planted duplicates included; at least two for each subject.
     subjects : int
-        Number of subject names, at least 8.
+        Number of subject names, at least 8. When not given, one for every 5 images, 44 at
+        most: enough that each of five folds holds several persons of each class.
     seed : int
         Start of every stream of chance, 0 or more.
     size : int
@@ -65,12 +70,16 @@ class SyntheticDesign:
     """
 
     images: int = 1000
-    subjects: int = 24
+    subjects: int = 0
     seed: int = 2019
     size: int = 450
     format: str = "bmp"
 
     def __post_init__(self):
+        if self.subjects == 0:
+            images = self.images if type(self.images) is int else 0  # refused below
+            # The only way to fill in a value in a frozen class.
+            object.__setattr__(self, "subjects", min(44, max(8, images // 5)))
         self._check_whole("subjects", 8, 1000, "A third of the subjects are HEM, one a fold.")
         least = 2 * self.subjects
         self._check_whole("images", least, 10**6, "Each subject needs at least two images.")
@@ -172,7 +181,7 @@ def make_dataset(
     root : path-like
         Folder to make; absent, empty, or holding the same design.
     design : SyntheticDesign, optional
-        What to make; 1,000 images of 24 subjects when not given.
+        What to make; 1,000 images of 44 subjects when not given.
     workers : int, optional
         Processes; when not given, one for each core, or none for a small set.
     progress : bool
@@ -269,7 +278,7 @@ def _plan(
 ) -> tuple[list[_Subject], list[_Task], list[tuple[str, str]]]:
     """Subjects, drawing tasks and the pairs of paths that show the same nucleus."""
     rng = _stream(design.seed, _PLAN)
-    few = max(_FOLDS, round(0.36 * design.subjects))
+    few = max(_FOLDS, round(0.4 * design.subjects))
     many = design.subjects - few
     normal = int(np.clip(round(design.images / 3), 2 * few, design.images - 2 * many))
     subjects = _plan_subjects(rng, "ALL", many, design.images - normal)
@@ -295,27 +304,40 @@ def _plan(
 
 
 def _plan_subjects(rng: np.random.Generator, label: str, count: int, images: int) -> list[_Subject]:
-    """Subjects of one class: very uneven sizes, folds filled evenly, some persons twice."""
+    """Subjects of one class: uneven sizes, folds filled evenly, some persons twice."""
     prefix = "H" if label == "HEM" else ""
-    shares = rng.lognormal(0, 0.85, count)
-    ends = np.rint(np.cumsum(shares) / shares.sum() * (images - 2 * count)).astype(int)
+    shares = _draw_shares(rng, count)
+    ends = np.rint(np.cumsum(shares) * (images - 2 * count)).astype(int)
     sizes = 2 + np.diff(ends, prepend=0)
     folds, filled = np.zeros(count, int), np.zeros(_FOLDS)
     for number in np.argsort(-sizes, kind="stable"):
         folds[number] = np.argmin(filled)
         filled[folds[number]] += sizes[number]
     persons = np.arange(count)
-    # The larger subjects are the ones met twice, so that there is something to share.
+    # Those of middle size are met twice: they have cells to share, and no person becomes
+    # so large as to fill a fold of a cross-validation alone.
     twice = min(count // 5, 4)
-    met = rng.permutation(np.argsort(-sizes, kind="stable")[: 2 * twice])
+    start = max(0, count // 2 - twice)
+    met = rng.permutation(np.argsort(-sizes, kind="stable")[start : start + 2 * twice])
     persons[met[1::2]] = met[::2]
     names = [f"{prefix}{number + 1}" for number in range(count)]
     groups = [min(np.array(names)[persons == person].tolist()) for person in persons]
-    start = 0 if label == "ALL" else 10**6  # keeps the persons of the two classes apart
+    first = 0 if label == "ALL" else 10**6  # keeps the persons of the two classes apart
     return [
-        _Subject(names[n], label, groups[n], int(start + persons[n]), int(folds[n]), int(sizes[n]))
+        _Subject(names[n], label, groups[n], int(first + persons[n]), int(folds[n]), int(sizes[n]))
         for n in range(count)
     ]
+
+
+def _draw_shares(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Uneven shares in random order, sum 1.
+
+    They are the middles of equal slices of a log-normal distribution: drawn freely, one
+    of a few dozen subjects would now and then be as large as a whole fold.
+    """
+    middles = (np.arange(count) + 0.5) / count
+    shares = np.exp(_UNEVEN * ndtri(middles) + rng.normal(0, 0.05, count))
+    return rng.permutation(shares / shares.sum())
 
 
 def _plan_places(rng: np.random.Generator, subject: _Subject, suffix: str) -> list[tuple[int, str]]:

@@ -14,6 +14,14 @@ from .records import Record
 __all__ = ["crossing_table", "interval", "metric_table", "part_table", "result_rows",
            "result_table", "style"]  # fmt: skip
 
+METRIC_TITLES = {
+    "accuracy": "accuracy",
+    "weighted_f1": "weighted F1",
+    "auroc": "AUC",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "precision": "precision",
+}
 # Characteristic words of a protocol for a reader of a table.
 PROTOCOL_TITLES = {
     "image": "by image",
@@ -60,7 +68,7 @@ def metric_table(records: Iterable[Record]) -> pd.DataFrame:
     titles = [PROTOCOL_TITLES.get(run["protocol"], run["protocol"]) for run in runs]
     columns = {
         title if titles.count(title) == 1 else f"{title} ({run['id']})": {
-            name.replace("_", " "): interval(run["metrics"]["metrics"][name]) for name in METRICS
+            METRIC_TITLES[name]: interval(run["metrics"]["metrics"][name]) for name in METRICS
         }
         for title, run in zip(titles, runs, strict=True)
     }
@@ -81,7 +89,8 @@ def result_rows(records: Iterable[Record]) -> list[dict]:
 
 
 def _row(run: dict) -> dict:
-    published = load_recipe(run["recipe"]).published
+    recipe = load_recipe(run["recipe"])
+    own = run["dataset"] == recipe.data.dataset
     return {
         "run": run["id"],
         "recipe": run["recipe"],
@@ -98,7 +107,8 @@ def _row(run: dict) -> dict:
         "device": run["device"]["device"],
         "backend": run["device"]["backend"],
         "metrics": run["metrics"]["metrics"],
-        "published": published.get("accuracy"),
+        # A published number stands beside results on its own data set only.
+        "published": recipe.published.get("accuracy") if own else None,
         "certificate": run["certificate"]["hash"],
         "seconds": run["seconds"],
         "finished": run["finished"],
@@ -117,7 +127,7 @@ def result_table(records: Iterable[Record]) -> pd.DataFrame:
                 "split": PROTOCOL_TITLES.get(row["protocol"], row["protocol"]),
                 "published accuracy": published,
                 "our accuracy": interval(row["metrics"]["accuracy"]),
-                "our AUROC": interval(row["metrics"]["auroc"]),
+                "our AUC": interval(row["metrics"]["auroc"]),
                 "scored on": f"{row['scored_images']} {row['scored']} images",
                 "trained on": f"{row['images']} images",
                 "input": f"{row['input']} px",

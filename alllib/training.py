@@ -15,7 +15,7 @@ from .architectures import build_network
 from .augmentation import apply_symmetries, plan_augmentation
 from .backend import describe_device, load_keras, package_versions, peak_memory
 from .datasets import data_fingerprint, get_dataset
-from .errors import DataError, ParameterError, SplitError
+from .errors import DataError, ParameterError, RecipeError, SplitError
 from .evaluation import score_predictions
 from .files import hash_json
 from .parallel import progress_bar
@@ -112,10 +112,13 @@ def train_recipe(
         When the certificate is missing or belongs to other data.
     RecordError
         When `run_id` is taken by a run with other parameters.
-    RecipeError, StoreError, ImageError, DiskError
-        From building the network and the store, and from writing the record.
+    RecipeError
+        When the data has other classes than the recipe, or the network cannot be built.
+    StoreError, ImageError, DiskError
+        From the store, and from writing the record.
     """
     check_certificate(split.cells, split.certificate)
+    _check_classes(recipe, split.certificate["dataset"])
     full = (settings or RunSettings()).filled(recipe)
     parameters = _parameters(recipe, split, full)
     run_id = run_id or _run_id(recipe, split, full, parameters)
@@ -147,6 +150,18 @@ def _crop(recipe: Recipe, cells: pd.DataFrame) -> int:
     """The recipe's crop. Where every image of the data set is smaller, images are used
     whole; one that alone is too small is an error of the store, and shrinks no other."""
     return min(recipe.images.crop, int(cells[["width", "height"]].min(axis=1).max()))
+
+
+def _check_classes(recipe: Recipe, dataset: str) -> None:
+    """A recipe runs on its own data set and on one with the same classes, its twin."""
+    wanted, given = get_dataset(recipe.data.dataset), get_dataset(dataset)
+    if wanted.classes != given.classes:
+        raise RecipeError(
+            f"{recipe.name} tells {' and '.join(wanted.classes)} apart; {given.title} has "
+            f"{', '.join(given.classes)}.",
+            where=recipe.name,
+            remedy=f"Train it on {wanted.title}, or choose a recipe made for {given.title}.",
+        )
 
 
 def _parameters(recipe: Recipe, split: Split, settings: RunSettings) -> dict[str, Any]:

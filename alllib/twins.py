@@ -2,31 +2,111 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import posixpath
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import nbformat
+import yaml
 from nbformat import NotebookNode
 
-from .colab import install_cell, repository_address
+from .colab import Repository, install_cell, read_repository
+from .errors import DependencyError, NotebookError, suggest
 from .files import write_text
 from .parameters import read_notebook
 
-__all__ = ["plain_markdown", "twin", "write_twins"]
+__all__ = ["Surroundings", "plain_markdown", "twin", "write_twins"]
 
 _FENCE = re.compile(r"^(?P<fence>:{3,}|`{3,})(?:\{(?P<name>[\w:-]+)\}(?P<title>.*))?")
 _OPTION = re.compile(r"^:([\w-]+):\s*(.*)$")
 _ROLE = re.compile(r"\{([\w:+-]+)\}`([^`]+)`")
 _TARGET = re.compile(r"^\([\w.:-]+\)=\s*$")
-_BARE_LINK = re.compile(r"(?<!!)\[\]\(([^)]+)\)")
-_LABELLED = re.compile(r"^\$\$ *\([\w.:-]+\)\s*$")
+_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
+_LABELLED = re.compile(r"^\$\$ *\([\w.:-]+\)[ \t]*$", re.MULTILINE)
 _BOXES = {
     "admonition", "attention", "caution", "danger", "error", "hint", "important", "note",
     "seealso", "tip", "warning",
 }  # fmt: skip
 _SILENT = {"bibliography", "exercise-end", "solution-end", "tableofcontents"}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the prose of a notebook refers to, as far as it lies outside the notebook.
+
+    Attributes
+    ----------
+    repository : Repository
+        Where the linked pages lie on the network.
+    bibliography : tuple of pathlib.Path
+        BibTeX files.
+    folder : str
+        Folder of the notebook below the root of the repository.
+    """
+
+    repository: Repository
+    bibliography: tuple[Path, ...] = ()
+    folder: str = "notebooks"
+
+    @classmethod
+    def read(cls, config: str | Path) -> Surroundings:
+        """From the book's `_config.yml`."""
+        settings = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
+        files = settings.get("bibtex_bibfiles") or []
+        return cls(read_repository(config), tuple(Path(config).parent / name for name in files))
+
+    def address(self, target: str) -> str:
+        """Address on the network of what a relative link names; any other link as it is."""
+        parts = urlsplit(target)
+        if parts.scheme or parts.netloc or not parts.path:
+            return target
+        path = posixpath.normpath(posixpath.join(self.folder, parts.path))
+        stem, suffix = posixpath.splitext(path)
+        if suffix in ("", ".py", ".md", ".ipynb"):
+            path = stem + (".ipynb" if path.startswith(f"{self.folder}/") else ".md")
+        return self.repository.page(path) + (f"#{parts.fragment}" if parts.fragment else "")
+
+    @functools.cached_property
+    def _entries(self) -> dict[str, Any]:
+        try:
+            from pybtex.database import parse_file
+        except ImportError as error:
+            raise DependencyError(
+                "The package pybtex is needed to name the authors of a citation.",
+                remedy="Install the extra `book`: pip install 'alllib[book]'.",
+            ) from error
+        return {key: e for f in self.bibliography for key, e in parse_file(f).entries.items()}
+
+    def source(self, key: str) -> tuple[str, str]:
+        """Authors and year of a source, such as `Mir and Un Nissa` and `2019`.
+
+        Raises
+        ------
+        NotebookError
+            When the bibliography has no such key.
+        """
+        if key not in self._entries:
+            raise NotebookError(
+                f"The source {key!r} is cited and not in the bibliography.",
+                where=", ".join(map(str, self.bibliography)) or "no file",
+                remedy=suggest(key, self._entries),
+            )
+        entry = self._entries[key]
+        people = entry.persons.get("author") or entry.persons.get("editor") or []
+        names = [_family(person) for person in people]
+        if len(names) > 2 or "others" in names:
+            names = [f"{names[0]} et al."]
+        return " and ".join(names) or key, entry.fields.get("year", "no year")
+
+
+def _family(person: Any) -> str:
+    return " ".join(str(part) for part in [*person.rich_prelast_names, *person.rich_last_names])
 
 
 def write_twins(folder: str | Path) -> list[Path]:
@@ -43,34 +123,42 @@ def write_twins(folder: str | Path) -> list[Path]:
         The files that were written anew.
     """
     folder = Path(folder)
-    repository = repository_address(folder.parent / "_config.yml")
+    around = Surroundings.read(folder.parent / "_config.yml")
     written = []
     for source in sorted(folder.glob("*.py")):
-        path, text = source.with_suffix(".ipynb"), twin(source, repository)
+        path, text = source.with_suffix(".ipynb"), twin(source, around)
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
             written.append(path)
     return written
 
 
-def twin(source: str | Path, repository: str) -> str:
+def twin(source: str | Path, around: Surroundings) -> str:
     """Text of a notebook's twin; the same for the same source.
 
     Parameters
     ----------
     source : path-like
         py:percent source.
-    repository : str
-        Address that the first cell installs the package from.
+    around : Surroundings
+        The repository that the first cell installs the package from and links lead to, and
+        the bibliography.
+
+    Raises
+    ------
+    NotebookError
+        When a source is cited that the bibliography lacks.
+    DependencyError
+        When a source is cited and pybtex is not installed.
     """
     notebook = read_notebook(source)
-    first = nbformat.v4.new_code_cell(install_cell(repository))
+    first = nbformat.v4.new_code_cell(install_cell(around.repository.url))
     first.metadata["tags"] = ["remove-cell", "colab"]
     cells = [first, *notebook.cells]
     for index, cell in enumerate(cells):
         cell["id"] = hashlib.sha256(f"{Path(source).stem}/{index}".encode()).hexdigest()[:12]
         if cell.cell_type == "markdown":
-            cell.source = plain_markdown(cell.source)
+            cell.source = plain_markdown(cell.source, around)
         elif cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     metadata = {
@@ -82,26 +170,31 @@ def twin(source: str | Path, repository: str) -> str:
     return nbformat.writes(made).rstrip("\n") + "\n"
 
 
-def plain_markdown(text: str) -> str:
-    """Turn MyST's directives and roles into what any Markdown reader shows."""
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(_plain(text.splitlines()))).strip()
+def plain_markdown(text: str, around: Surroundings) -> str:
+    """Turn MyST's directives and roles into what any Markdown reader shows anywhere."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(_plain(text.splitlines(), around))).strip()
 
 
-def _plain(lines: list[str]) -> list[str]:
+def _plain(lines: list[str], around: Surroundings) -> list[str]:
     out: list[str] = []
     index = 0
     while index < len(lines):
         found = _FENCE.match(lines[index])
         if found is None:
-            if not _TARGET.match(lines[index]) and not lines[index].startswith("% "):
-                out.append(_inline(lines[index]))
-            index += 1
+            end = index + 1
+            while end < len(lines) and lines[end].strip() and not _FENCE.match(lines[end]):
+                end += 1
+            kept = [x for x in lines[index:end] if not (_TARGET.match(x) or x.startswith("% "))]
+            # A paragraph at once: a link or role may go over the end of a line.
+            out += _inline("\n".join(kept), around).split("\n") if kept else []
+            index = end
             continue
         end = _closing(lines, index, found["fence"])
         if found["name"] is None:
             out += lines[index : end + 1]
         else:
-            out += _directive(found["name"], found["title"].strip(), lines[index + 1 : end])
+            title, inner = found["title"].strip(), lines[index + 1 : end]
+            out += _directive(found["name"], title, inner, around)
         index = end + 1
     return out
 
@@ -115,7 +208,7 @@ def _closing(lines: list[str], start: int, fence: str) -> int:
     return len(lines) - 1 if len(lines) > start + 1 else start
 
 
-def _directive(name: str, title: str, lines: list[str]) -> list[str]:
+def _directive(name: str, title: str, lines: list[str], around: Surroundings) -> list[str]:
     options: dict[str, str] = {}
     while lines and (found := _OPTION.match(lines[0])):
         options[found[1]] = found[2]
@@ -126,7 +219,11 @@ def _directive(name: str, title: str, lines: list[str]) -> list[str]:
         return ["$$", *lines, "$$"]
     if name in ("code", "code-block", "code-cell", "sourcecode"):
         return [f"```{title}", *lines, "```"]
-    body, title = _plain(lines), _inline(title)
+    if name in ("figure", "image"):
+        path = around.address(title)
+        path += "?raw=true" if path != title else ""  # the picture, not the page about it
+        return ["", *_figure(path, options, _plain(lines, around)), ""]
+    body, title = _plain(lines, around), _inline(title, around)
     if name in _BOXES:
         quoted = [f"**{title if name == 'admonition' else name.capitalize()}**", ""]
         quoted += [title, *body] if title and name != "admonition" else body
@@ -154,22 +251,34 @@ _BLOCKS: dict[str, Callable[[str, dict[str, str], list[str]], list[str]]] = {
     "dropdown": lambda title, options, body: _hidden(title or "More", body),
     "exercise": _exercise,
     "exercise-start": _exercise,
-    "figure": _figure,
-    "image": _figure,
     "solution": lambda title, options, body: _hidden("Solution", body),
     "solution-start": lambda title, options, body: ["**Solution**", "", *body],
 }
 
 
-def _inline(line: str) -> str:
-    line = _ROLE.sub(lambda found: _role(found[1], found[2]), line)
-    line = _BARE_LINK.sub(lambda found: _words(found[1]), line)
-    return "$$" if _LABELLED.match(line) else line
+def _inline(text: str, around: Surroundings) -> str:
+    text = _LINK.sub(lambda found: _linked(found[1], found[2], around), text)
+    text = _ROLE.sub(lambda found: _role(found[1], found[2], around), text)
+    return _LABELLED.sub("$$", text)
 
 
-def _role(name: str, text: str) -> str:
+def _linked(text: str, target: str, around: Surroundings) -> str:
+    """A link that leads somewhere from anywhere; a label of the book leads nowhere here."""
+    text = text or _words(target)
+    return text if target.startswith("#") else f"[{text}]({around.address(target)})"
+
+
+def _cited(name: str, keys: str, around: Surroundings) -> str:
+    """`Author and Author (year)`, or in brackets `(Author and Author, year)`."""
+    sources = [around.source(key.strip()) for key in keys.split(",")]
+    if name in ("cite:t", "cite:ts", "cite:ct"):
+        return "; ".join(f"{authors} ({year})" for authors, year in sources)
+    return "(" + "; ".join(f"{authors}, {year}" for authors, year in sources) + ")"
+
+
+def _role(name: str, text: str, around: Surroundings) -> str:
     if name.startswith("cite"):
-        return f"[{text}]"
+        return _cited(name, text, around)
     if name == "math":
         return f"${text}$"
     if name in ("sub", "sup"):
@@ -179,9 +288,12 @@ def _role(name: str, text: str) -> str:
     titled = re.match(r"(.*?)\s*<[^<>]*>$", text)
     if name == "numref":
         return "the figure" if titled is None or "%" in titled[1] else titled[1]
+    if name == "doc":
+        title, target = (titled[1], text[titled.end(1) :].strip(" <>")) if titled else ("", text)
+        return _linked(title, target, around)
     if titled:
         return titled[1]
-    return _words(text) if name in ("doc", "ref", "prf:ref") else text
+    return _words(text) if name in ("ref", "prf:ref") else text
 
 
 def _words(target: str) -> str:

@@ -18,8 +18,8 @@
 # :::{admonition} Before you start
 # **You will learn** to measure a nucleus, and to check a preprocessing step for each class
 # on its own.
-# **You need** [the cell table](dataset.ipynb). **Time**: ten minutes to read, under a minute to run
-# on two CPU cores.
+# **You need** [the cell table](dataset.ipynb), and no GPU; the last line of the page says how
+# long it ran. **Reading time**: about ten minutes.
 # :::
 
 # %% tags=["parameters"]
@@ -39,12 +39,12 @@ from alllib.cropping import count_clipped, crop_center, measure_nuclei
 from alllib.datasets import load_cells, read_image
 from alllib.downloads import prepare_data
 from alllib.figures import COLOURS, plot_montage, say, set_style, show
+from alllib.splits import require_subjects
 from alllib.tables import style
 
 set_style()
-cells = load_cells(prepare_data(data, images=images, seed=seed)).dropna(
-    subset=["label"]
-)
+root = prepare_data(data, images=images, seed=seed)
+cells = require_subjects(load_cells(root)).dropna(subset=["label"])
 nuclei = measure_nuclei(cells)
 
 # %%
@@ -70,7 +70,7 @@ show(
 # %% [markdown]
 # ## How large are the nuclei?
 #
-# Size is the oldest feature of a blast, so a crop that clips large nuclei clips one class.
+# If the classes differ in size, a crop that clips large nuclei clips one class more.
 
 # %%
 import matplotlib.pyplot as plt

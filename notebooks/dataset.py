@@ -17,8 +17,8 @@
 # :::{admonition} Before you start
 # **You will learn** how a medical image data set is described, why the subject of an image
 # matters as much as its class, and how to check a download.
-# **You need** Python and some pandas. **Time**: about ten minutes to read, under a minute to
-# run on two CPU cores.
+# **You need** Python and some pandas, and no GPU; the last line of the page says how long it
+# ran. **Reading time**: about ten minutes.
 # :::
 #
 # The course works on two public sets of microscope images of white blood cells and on a
@@ -45,11 +45,13 @@ from alllib.datasets import (
 )
 from alllib.downloads import official_cells, official_files, prepare_data
 from alllib.figures import COLOURS, plot_montage, say, set_style, show
+from alllib.splits import require_subjects
 from alllib.tables import style
 
 # %%
 set_style()
-cells = load_cells(prepare_data(data, images=images, seed=seed))
+root = prepare_data(data, images=images, seed=seed)
+cells = require_subjects(load_cells(root))
 dataset = get_dataset(cells.attrs["dataset"])
 style(
     cells.drop(columns=["path", "sha256"]).head(6),
@@ -76,27 +78,30 @@ say(
 # draw the same number of each class, by a fixed rule, so that nobody picks the pretty ones.
 
 # %%
-shown = cells.groupby("label").sample(6, random_state=1)
+shown = cells.groupby("label").sample(4, random_state=1)
 montage = plot_montage(
     [read_image(path) for path in shown.path],
     [f"{row.label}, subject {row.subject}" for row in shown.itertuples()],
+    columns=4,
 )
+told = [
+    f"{label}: subjects {', '.join(rows.subject)}"
+    for label, rows in shown.groupby("label")
+]
+
+# %%
 show(
     montage,
-    caption=f"Six cells of each class of {dataset.title}, drawn at random.",
-    alt="Two rows of six nuclei on black. "
-    + "; ".join(
-        f"{label}: subjects {', '.join(rows.subject)}"
-        for label, rows in shown.groupby("label")
-    )
-    + ".",
+    caption=f"Cells of {dataset.title}, drawn at random.",
+    alt=f"{len(shown)} nuclei on black. " + "; ".join(told) + ".",
 )
 
 # %% [markdown]
-# ALL marks lymphoblasts of patients with acute lymphoblastic leukemia, HEM lymphoid cells
-# of people without it. The sources describe normal nuclei as round and smooth, leukemic ones
-# as larger, of irregular outline and sometimes clefted {cite:p}`unnithan2021poster`. Look
-# again: no single cell is a diagnosis.
+# In C-NMC, ALL marks lymphoblasts of patients with acute lymphoblastic leukemia, HEM normal
+# lymphoid precursors of people without it; each subject has cells of one class only. The poster
+# describes normal nuclei as round and without clefts, leukemic ones as neither
+# {cite:p}`unnithan2021poster`, and the synthetic cells follow it. Look again: many cells could
+# be either, and no single cell is a diagnosis.
 
 # %% [markdown]
 # ## Who the cells come from
@@ -116,11 +121,13 @@ per_subject = (
     .reset_index()
 )
 per_subject = per_subject.sort_values("cells", ascending=False)
-figure, axis = plt.subplots(figsize=(9, 3))
+figure, axis = plt.subplots(figsize=(7, 3))
+per_subject["rank"] = range(1, len(per_subject) + 1)
 sns.barplot(
-    per_subject, x="subject", y="cells", hue="label", palette=COLOURS, ax=axis
+    per_subject, x="rank", y="cells", hue="label", palette=COLOURS, ax=axis
 )
-axis.tick_params(axis="x", rotation=90, labelsize=7)
+axis.set(xlabel="subjects, from most to fewest cells", xticks=[])
+figure.tight_layout()
 
 # %%
 largest = per_subject.iloc[0]

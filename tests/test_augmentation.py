@@ -29,6 +29,7 @@ from alllib.augmentation import (
     SYMMETRIES,
     apply_symmetries,
     apply_symmetry,
+    copy_probability,
     firing_probability,
     measure_firing,
     plan_augmentation,
@@ -357,3 +358,11 @@ def test_killed_writer_leaves_no_folder_and_a_repeat_works(tmp_path, cells, sent
     plan = plan_augmentation(cells, samples=20)
     assert len(hashes(write_augmented(cells, plan, folder))) == 20
     assert not partial.exists()
+
+
+@pytest.mark.parametrize("nominal", [0.25, 0.5])
+def test_share_of_copies_is_what_the_plan_draws(nominal):
+    cells = pd.DataFrame({"image": [f"i{n}" for n in range(50)]})
+    plan = plan_augmentation(cells, samples=20_000, probability=nominal)
+    expected = copy_probability(firing_probability(nominal))
+    assert abs((plan.symmetry == 0).mean() - expected) < 0.01

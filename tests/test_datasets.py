@@ -243,8 +243,10 @@ def test_unknown_data_set_and_folder(tmp_path):
             load_cells(tmp_path / "absent", dataset)
         assert_names(caught.value, tmp_path / "absent")
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="no such folder"):
-        load_cells(tmp_path / "file")
+    for dataset in (None, "cnmc2019", "ball2021", "synthetic"):
+        with pytest.raises(DataError, match="This is a file") as caught:
+            load_cells(tmp_path / "file", dataset)
+        assert_names(caught.value, tmp_path / "file")
 
 
 @pytest.mark.parametrize("dataset", [None, *DATASETS])
@@ -492,6 +494,33 @@ def test_image_that_cannot_be_used(tmp_path, write_cnmc, workspace, spoil, said)
     assert not list(workspace.rglob("*.parquet")), "nothing is remembered of a broken download"
     write_cnmc(root)
     assert len(load_cells(root)) == len(CNMC_CELLS)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".png", ".jpg", ".webp"])
+def test_truncated_image_is_refused_by_name_though_its_header_is_whole(
+    tmp_path, write_cnmc, workspace, suffix
+):
+    root = write_cnmc(tmp_path / "data", suffix=suffix)
+    path = (root / FIRST).with_suffix(suffix)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 3 // 4])
+    with pytest.raises(ImageError, match="cannot be read") as caught:
+        load_cells(root)
+    assert_names(caught.value, path)
+    assert not list(workspace.rglob("*.parquet"))
+    path.write_bytes(whole)
+    assert len(load_cells(root)) == len(CNMC_CELLS)
+
+
+def test_link_that_leads_nowhere_is_named(tmp_path, write_cnmc):
+    root = write_cnmc(tmp_path / "data")
+    target = (root / FIRST).rename(tmp_path / "elsewhere.bmp")
+    (root / FIRST).symlink_to(target)
+    assert len(load_cells(root)) == len(CNMC_CELLS)
+    target.unlink()
+    with pytest.raises(ImageError, match="cannot be read") as caught:
+        load_cells(root)
+    assert_names(caught.value, root / FIRST)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "L", "I;16", "CMYK", "1", "P", "LA"])

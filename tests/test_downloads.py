@@ -16,7 +16,7 @@ from conftest import draw_picture
 from PIL import Image
 
 from alllib import cli, downloads
-from alllib.datasets import COLUMNS, FINAL, PRELIMINARY, load_cells
+from alllib.datasets import COLUMNS, FINAL, PRELIMINARY, PRELIMINARY_LABELS, load_cells
 from alllib.downloads import (
     check_download,
     fetch_dataset,
@@ -104,6 +104,9 @@ def test_official_list_agrees_with_the_source(official, real_root):
 # The comparison -----------------------------------------------------------------------
 
 
+LABELS = f"validation_data/{PRELIMINARY_LABELS}"
+
+
 @pytest.fixture
 def fake(tmp_path, monkeypatch) -> Path:
     """Complete download of a list of its own: four training images, one of each phase."""
@@ -119,6 +122,12 @@ def fake(tmp_path, monkeypatch) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw_picture(name)).save(root / name)
     listed = pd.DataFrame({"path": names})
+    listed["phase"] = ["train"] * 4 + ["test_prelim", "test_final"]
+    listed["fold"] = ["fold_0", "fold_0", "fold_0", "fold_1", None, None]
+    listed["class"] = ["all", "all", "hem", "hem", "all", None]
+    listed["original_name"] = [name.rsplit("/", 1)[-1] for name in names]
+    listed.loc[4, "original_name"] = "UID_9_1_1_all.bmp"
+    (root / LABELS).write_text("Patient_ID,new_names,labels\nUID_9_1_1_all.bmp,1.bmp,1\n")
     listed["sha256"] = [hashlib.sha256((root / name).read_bytes()).hexdigest() for name in names]
     monkeypatch.setattr(downloads, "official_files", lambda: listed)
     return root
@@ -131,7 +140,7 @@ def faults(root: Path) -> dict:
     """Lists of the report that are not empty, and the number of identical files."""
     report = check_download(root, progress=False)
     said = report.as_dict()
-    for key in ("root", "expected"):
+    for key in ("root", "expected", "counts"):
         said.pop(key)
     assert said.pop("complete") is report.complete
     for names in said.values():
@@ -214,7 +223,78 @@ def test_misplaced_file_is_named_and_not_called_complete(fake, place):
     assert not check_download(fake, progress=False).complete
 
 
+def test_counts_by_phase_fold_and_class_stand_before_the_summary(fake):
+    (fake / FIRST).unlink()
+    other = fake / "training_data/fold_0/all/UID_1_1_2_all.bmp"
+    Image.fromarray(draw_picture("other")).save(other)
+    report = check_download(fake, progress=False)
+    assert [tuple(one.values()) for one in report.as_dict()["counts"]] == [
+        ("train", "fold_0", "all", 2, 1, 0),
+        ("train", "fold_0", "hem", 1, 1, 1),
+        ("train", "fold_1", "hem", 1, 1, 1),
+        ("test_prelim", None, "all", 1, 1, 1),
+        ("test_final", None, None, 1, 1, 1),
+    ]
+    assert list(report.counts[0]) == ["phase", "fold", "class", "official", "found", "identical"]
+    json.dumps(report.as_dict(), allow_nan=False)
+    lines = report.as_text().splitlines()
+    table = [line.split() for line in lines].index(list(report.counts[0]))
+    assert lines[table + 1].split() == ["train", "fold_0", "all", "2", "1", "0"]
+    assert lines[table + 5].split() == ["test_final", "-", "-", "1", "1", "1"]
+    assert table > lines.index(f"  {FIRST}")
+    assert lines[-1] == "The data set is not complete." and "4 of 6" in lines[-3]
+    assert lines[-2] == "Download again what is missing, unreadable or altered."
+
+
+def test_reencoded_images_are_usable_and_not_to_be_downloaded_again(fake):
+    for path in [*fake.rglob("*.bmp")]:
+        Image.open(path).save(path.with_suffix(".webp"), lossless=True)
+        path.unlink()
+    report = check_download(fake, progress=False)
+    assert len(report.reformatted) == 6 and not report.missing and not report.complete
+    assert "6 more were re-encoded: usable, but not the official bytes." in report.as_text()
+    assert "again" not in report.as_text()
+    assert all(one["found"] == one["official"] and not one["identical"] for one in report.counts)
+
+
+HEAD = "Patient_ID,new_names,labels\n"
+RIGHT = "UID_9_1_1_all.bmp,1.bmp,1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "is missing"),
+        ("rubbish", "cannot be read"),
+        (HEAD, "1.bmp should be UID_9_1_1_all.bmp, and has no row"),
+        (HEAD + "UID_9_1_1_hem.bmp,1.bmp,0\n", "and is UID_9_1_1_hem.bmp"),
+        (HEAD + "UID_8_1_1_all.bmp,1.bmp,1\n", "and is UID_8_1_1_all.bmp"),
+        (HEAD + "UID_9_1_1_all.bmp,1.bmp,0\n", "two classes"),
+        (HEAD + RIGHT + "UID_9_1_2_all.bmp,2.bmp,1\n", "2.bmp is on no list"),
+    ],
+)
+def test_wrong_preliminary_labels_are_named_and_not_called_complete(fake, text, said):
+    (fake / LABELS).unlink() if text is None else (fake / LABELS).write_text(text)
+    found = faults(fake)
+    (problem,) = found["labels"]
+    assert said in problem and str(fake / LABELS) in problem
+    assert found == {"identical": 6, "labels": [problem]}
+    report = check_download(fake, progress=False)
+    assert not report.complete and "label file of the preliminary phase again" in report.as_text()
+
+
+def test_labels_count_only_where_the_preliminary_phase_is_there(fake):
+    shutil.rmtree(fake / "validation_data")
+    report = check_download(fake, progress=False)
+    assert not report.labels and report.missing == [f"validation_data/{PRELIMINARY}/1.bmp"]
+    (fake / "validation_data" / PRELIMINARY).mkdir(parents=True)
+    assert not check_download(fake, progress=False).labels
+
+
 def test_folder_that_is_no_download(tmp_path, fake):
+    with pytest.raises(DataError, match="This is a file") as caught:
+        check_download(fake / FIRST, progress=False)
+    assert str(fake / FIRST) in str(caught.value)
     with pytest.raises(DataError, match="no such folder") as caught:
         check_download(tmp_path / "absent", progress=False)
     assert str(tmp_path / "absent") in str(caught.value)
@@ -300,6 +380,27 @@ def test_failed_download_says_why_and_what_to_do(monkeypatch, kind):
     assert "andrewmvd/leukemia-classification" in str(caught.value)
     assert "same command again" in caught.value.remedy
     assert caught.value.__cause__ is error
+
+
+def test_failed_connection_is_told_in_one_short_reason(monkeypatch):
+    """As requests nests them: each prints all that it holds, address and query included."""
+    innermost = OSError(-3, "Temporary failure in name resolution")
+    retry = RuntimeError(f"HTTPSConnectionPool(host='x', port=443): {'url' * 200} {innermost!r}")
+    retry.reason = RuntimeError("<urllib3.connection.HTTPSConnection object at 0x7f>: Failed")
+    retry.reason.__cause__ = innermost
+    for error in (ConnectionError(retry), ConnectionError("x" * 900)):
+        monkeypatch.setitem(sys.modules, "kagglehub", kaggle_raising(error))
+        with pytest.raises(FetchError, match=r"\(ConnectionError: ") as caught:
+            fetch_dataset("cnmc2019")
+        assert len(caught.value.what) < 200
+    error = ConnectionError(retry)
+    monkeypatch.setitem(sys.modules, "kagglehub", kaggle_raising(error))
+    with pytest.raises(FetchError, match="Temporary failure in name resolution") as caught:
+        fetch_dataset("cnmc2019")
+    assert "HTTPSConnection" not in caught.value.what
+    retry.reason.__cause__ = None
+    with pytest.raises(FetchError, match=r"\(ConnectionError: Failed\)"):
+        fetch_dataset("cnmc2019")
 
 
 def test_full_disk_during_a_download(monkeypatch):

@@ -103,7 +103,7 @@ def test_each_resample_is_what_repeating_its_rows_gives(table, with_positive):
     probabilities = table[[f"p_{name}" for name in names]].to_numpy()
     true = pd.Index(names).get_indexer(table.label)
     group = pd.factorize(table.group, sort=True)[0]
-    drawn = _draw_groups(group, true, 6, seed=4)
+    drawn = _draw_groups(group, true, 6, seed=4, within=True)
     ours = _metrics(drawn, _Counts(group, true, probabilities), 0 if with_positive else None)
     for draw, weights in enumerate(drawn):
         repeated = table.loc[np.repeat(table.index, weights[group].astype(int))]
@@ -145,9 +145,9 @@ def test_groups_are_drawn_within_classes_where_each_has_one():
     table = pure_table(copies=2)
     true = pd.Index(["ALL", "HEM"]).get_indexer(table.label)
     group = pd.factorize(table.group)[0]
-    drawn = _draw_groups(group, true, 50, seed=1)
+    drawn = _draw_groups(group, true, 50, seed=1, within=True)
     assert (drawn[:, :20].sum(axis=1) == 20).all() and (drawn[:, 20:].sum(axis=1) == 20).all()
-    mixed = _draw_groups(group, np.arange(len(table)) % 2, 50, seed=1)
+    mixed = _draw_groups(group, np.arange(len(table)) % 2, 50, seed=1, within=True)
     assert (mixed.sum(axis=1) == 40).all() and mixed[:, :20].sum(axis=1).std() > 0
 
 
@@ -264,3 +264,12 @@ def test_one_group_of_a_class_gives_values_without_intervals():
         assert estimate.value is not None and estimate.low is None and estimate.high is None
     several = score_predictions(table, positive="ALL").metrics["accuracy"]
     assert several.low is not None and several.low < several.high
+
+
+def test_a_constant_answer_has_no_interval_by_group_and_one_by_image():
+    """By group every draw gives the same sensitivity; by image the shares of classes vary."""
+    table = pure_table(copies=2).assign(p_ALL=0.9, p_HEM=0.1)
+    by_group = score_predictions(table, positive="ALL").metrics["sensitivity"]
+    assert (by_group.value, by_group.low) == (1.0, None)
+    by_image = score_predictions(table.assign(group=None), positive="ALL").metrics["accuracy"]
+    assert by_image.low < by_image.value < by_image.high

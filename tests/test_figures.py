@@ -151,7 +151,7 @@ def marks(axis, marker: str) -> np.ndarray:
 
 def test_without_published_values_only_ours_are_drawn():
     figure = plot_intervals(rows_of().drop(columns="published"))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours, 95 % interval"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["value, 95 % interval"]
 
 
 def test_intervals_stand_beside_published_values():

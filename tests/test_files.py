@@ -133,6 +133,33 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
         assert str(tmp_path / "runs") in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (errno.ENOENT, "is not there"),
+        (errno.ENOTDIR, "A file stands"),
+        (errno.EISDIR, "A folder stands"),
+    ],
+)
+def test_what_lacks_or_stands_in_the_way_is_named_with_a_remedy(tmp_path, code, said):
+    with pytest.raises(DiskError, match=said) as caught, files.clear_errors(tmp_path / "a"):
+        raise OSError(code, os.strerror(code))
+    assert caught.value.where == tmp_path / "a"
+    assert "run the same command again" in caught.value.remedy
+    with pytest.raises(DiskError, match=said) as caught, files.clear_errors(tmp_path / "a"):
+        raise OSError(code, os.strerror(code), str(tmp_path / "b"))
+    assert caught.value.where == str(tmp_path / "b")
+
+
+def test_a_folder_in_the_place_of_a_file_and_a_link_to_nowhere_are_named(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(DiskError, match="A folder stands"):
+        files.write_text(tmp_path / "a.txt", "x")
+    assert names_in(tmp_path) == ["a.txt"]
+    with pytest.raises(DiskError, match="is not there"), files.clear_errors(tmp_path):
+        (tmp_path / "nothing").read_bytes()
+
+
 def test_hash_json_does_not_depend_on_the_order_of_keys():
     assert files.hash_json({"a": 1, "b": [2]}) == files.hash_json({"b": [2], "a": 1})
     assert files.hash_json({"a": 1}) != files.hash_json({"a": 2})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alllib.colab import install_cell, repository_address
-from alllib.errors import NotebookError, ParameterError
+from alllib.colab import Repository, install_cell, read_repository
+from alllib.errors import DiskError, NotebookError, ParameterError
 from alllib.notebooks import run_notebook, source_of
 from alllib.parameters import (
     Parameter,
@@ -26,7 +28,7 @@ from alllib.parameters import (
     read_parameters,
     resolve_parameters,
 )
-from alllib.twins import plain_markdown, twin, write_twins
+from alllib.twins import Surroundings, plain_markdown, twin, write_twins
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCES = sorted((REPOSITORY / "notebooks").glob("*.py"))
@@ -234,6 +236,33 @@ def test_a_failure_names_notebook_cell_and_error_and_keeps_the_former_output(
     assert (space / "_build" / "executed" / "tiny.ipynb").read_bytes() == good
 
 
+def test_an_error_of_the_package_is_told_without_a_traceback(tmp_path, presets, space):
+    code = "from alllib.datasets import detect_dataset\ndetect_dataset(folder)"
+    path = write_notebook(tmp_path, 'folder = "/no/such"  # a folder', code)
+    with pytest.raises(NotebookError) as caught:
+        run_notebook(path, presets=presets)
+    report = str(caught.value)
+    assert "`tiny` failed in code cell 2" in report and "There is no such folder." in report
+    assert "where: /no/such" in report and "remedy: Check the spelling" in report
+    assert "Traceback" not in report and "DataError" not in report and "---" not in report
+    assert report.count("\n") == 5
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOENT])
+def test_an_output_that_cannot_be_written_is_refused_first(
+    tmp_path, presets, space, monkeypatch, number
+):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    path = write_notebook(tmp_path, "images = 1  # one", "open('ran', 'w').write(str(images))")
+    monkeypatch.setattr("alllib.notebooks.tempfile.TemporaryFile", refuse)
+    with pytest.raises(DiskError) as caught:
+        run_notebook(path, presets=presets, output=tmp_path / "new" / "out.ipynb")
+    assert str(tmp_path / "new" / "out.ipynb") in str(caught.value)
+    assert not space.exists() and not (tmp_path / "new").exists()
+
+
 def test_a_kernel_that_dies_is_reported(tmp_path, presets, space):
     path = write_notebook(tmp_path, "code = 9  # signal", "import os\nos.kill(os.getpid(), code)")
     with pytest.raises(NotebookError, match="memory"):
@@ -366,13 +395,51 @@ x = "{term}`kept`"
 """
 
 
+REPOSITORY_ADDRESS = "https://github.com/some/book"
+AROUND = Surroundings(
+    Repository(REPOSITORY_ADDRESS, "trunk"), (REPOSITORY / "book" / "references.bib",)
+)
+ON_COLAB = "https://colab.research.google.com/github/some/book/blob/trunk/notebooks"
+
+
+@pytest.mark.parametrize(
+    ("myst", "plain"),
+    [
+        ("[a](splitting.ipynb)", f"[a]({ON_COLAB}/splitting.ipynb)"),
+        ("See [a\nb](splitting.ipynb).", f"See [a\nb]({ON_COLAB}/splitting.ipynb)."),
+        ("$$\na\n$$ (eq-a)\nb", "$$\na\n$$\nb"),
+        ("[](splitting.md)", f"[splitting]({ON_COLAB}/splitting.ipynb)"),
+        ("[a](../book/running.md)", f"[a]({REPOSITORY_ADDRESS}/blob/trunk/book/running.md)"),
+        ("[a](../book/running.md#x)", f"[a]({REPOSITORY_ADDRESS}/blob/trunk/book/running.md#x)"),
+        ("{doc}`../book/running`", f"[running]({REPOSITORY_ADDRESS}/blob/trunk/book/running.md)"),
+        ("{doc}`a <splitting>`", f"[a]({ON_COLAB}/splitting.ipynb)"),
+        ("[a](../LICENSE.txt)", f"[a]({REPOSITORY_ADDRESS}/blob/trunk/LICENSE.txt)"),
+        ("[a](https://example.org/x.md)", "[a](https://example.org/x.md)"),
+        ("[a](#label)", "a"),
+        ("{cite:t}`mir2019report`", "Mir and Un Nissa (2019)"),
+        ("{cite:p}`ioffe2015batch,bloice2019augmentor`",
+         "(Ioffe and Szegedy, 2015; Bloice et al., 2019)"),
+        ("{cite:t}`chollet2015keras`", "Chollet et al. (2015)"),
+        ("{cite:t}`papermill`", "nteract contributors (2017)"),
+    ],
+)  # fmt: skip
+def test_links_and_citations_of_a_twin_lead_somewhere_from_anywhere(myst, plain):
+    assert plain_markdown(myst, AROUND) == plain
+
+
+def test_a_source_that_the_bibliography_lacks_is_named():
+    with pytest.raises(NotebookError, match="Did you mean 'mir2019report'"):
+        plain_markdown("{cite:p}`mir2019reprot`", AROUND)
+
+
 def test_plain_markdown_has_no_directive_and_no_role_and_loses_no_sentence():
-    text = plain_markdown(MYST)
+    text = plain_markdown(MYST, AROUND)
     code = text.index("```python")
     assert ":::" not in text and "{cite" not in text and "{term}" not in text[:code]
     assert "{term}`kept`" in text[code:]
     for kept in (
-        "[mir2019report]", "blasts", "running", "splitting", "$x^2$", "> **What you need**",
+        "(Mir and Un Nissa, 2019)", "blasts", "running", "splitting", "$x^2$",
+        "> **What you need**",
         "> Some RGB images.", "Hidden.", "### Exercise: Try it", "Do this.",
         "<summary>Solution</summary>", "Done.", "$$\na = b\n$$",
     ):  # fmt: skip
@@ -420,14 +487,17 @@ def test_the_install_cell_does_nothing_outside_colab(monkeypatch):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_the_committed_twin_is_the_one_that_its_source_gives(path):
-    address = repository_address(REPOSITORY / "_config.yml")
-    made = twin(path, address)
+    config = REPOSITORY / "_config.yml"
+    address = read_repository(config).url
+    made = twin(path, Surroundings.read(config))
     assert path.with_suffix(".ipynb").read_text(encoding="utf-8") == made, "run `make notebooks`"
     assert address not in path.read_text(encoding="utf-8")
     prose = [
         cell["source"] for cell in json.loads(made)["cells"] if cell["cell_type"] == "markdown"
     ]
-    assert ":::" not in "".join("".join(lines) for lines in prose)
+    text = "".join("".join(lines) for lines in prose)
+    assert ":::" not in text
+    assert re.findall(r"\]\((?!https://)[^)]*\)", text) == [], "links that lead nowhere on Colab"
 
 
 def test_no_twin_is_without_a_source():

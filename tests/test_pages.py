@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from alllib.pages import (
     import_closure,
     merge,
     page_key,
+    records_fingerprint,
     toc_entries,
     write_if_changed,
 )
@@ -125,9 +127,66 @@ def test_merging_joins_new_prose_old_outputs_and_the_values_used(source, tmp_pat
     page = nbformat.read(tmp_path / "out" / "tiny.ipynb", as_version=4)
     nbformat.validate(page)
     assert page.cells[0].source == "# New title"
-    assert page.cells[1].source == "images = 7  # how many\ndata = '/ä b'  # größe und mehr"
+    assert page.cells[1].source == "images = 7  # how many\ndata = 'ä b'  # größe und mehr"
     assert page.cells[2].outputs[0].text == "as executed"
     assert "preset `smoke`" in page.cells[3].source and len(page.cells) == 4
+
+
+def test_a_page_shows_the_name_of_a_folder_and_not_its_place(source, tmp_path):
+    done = executed(source, {"images": 7, "data": "/home/me/a&b"})
+    notebook = nbformat.read(done, as_version=4)
+    seen = {
+        "text/plain": "'/home/me/a&b/fold_0' and /home/me/a&b2 and /mnt/home/me/a&b",
+        "text/html": "<td>/home/me/a&amp;b</td>",
+        "image/png": "xx/home/me/a&b",
+    }
+    display = nbformat.v4.new_output("display_data", data=seen)
+    told = nbformat.v4.new_output("stream", name="stdout", text="read /home/me/a&b.\n")
+    notebook.cells[2].outputs = [told, display]
+    nbformat.write(notebook, done)
+    merge(done, source, tmp_path / "out" / "tiny.ipynb")
+    page = nbformat.read(tmp_path / "out" / "tiny.ipynb", as_version=4)
+    assert "data = 'a&b'" in page.cells[1].source
+    text, shown = page.cells[2].outputs
+    assert text.text == "read a&b.\n"
+    assert shown.data["text/plain"] == "'a&b/fold_0' and /home/me/a&b2 and /mnt/home/me/a&b"
+    assert shown.data["text/html"] == "<td>a&amp;b</td>"
+    assert shown.data["image/png"] == seen["image/png"]
+    assert page.metadata["alllib"]["parameters"] == {"images": 7, "data": "a&b"}
+    assert "/home/me" not in page.cells[3].source
+
+
+def test_records_without_a_preset_and_recorded_ones_count(tmp_path):
+    def record(name: str, preset: str | None, seconds: int = 1) -> str:
+        folder = tmp_path / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "run.json").write_text(json.dumps({"preset": preset, "seconds": seconds}))
+        return records_fingerprint(tmp_path)
+
+    none = records_fingerprint(tmp_path)
+    assert record("runs/of-a-page", "sample") == none
+    assert record("runs/.half.partial", None) == none
+    (tmp_path / "runs" / "broken").mkdir()
+    assert records_fingerprint(tmp_path) == none
+    trained = record("runs/trained", None)
+    assert trained != none and record("runs/trained", None) == trained
+    recorded = record("results/cited", "paper")
+    assert len({none, trained, recorded, record("runs/trained", None, 2)}) == 4
+
+
+def test_only_a_page_that_lists_records_depends_on_them(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLLIB_WORKSPACE", str(tmp_path))
+    lists = tmp_path / "lists.py"
+    lists.write_text(
+        SOURCE.replace("alllib.files import hash_json", "alllib.records import Record")
+    )
+    knows = tmp_path / "knows.py"
+    knows.write_text(SOURCE.replace("alllib.files import hash_json", "alllib.tables import style"))
+    keys = [page_key(path, preset="sample") for path in (lists, knows)]
+    (tmp_path / "runs" / "new").mkdir(parents=True)
+    (tmp_path / "runs" / "new" / "run.json").write_text('{"preset": null}')
+    assert page_key(lists, preset="sample") != keys[0]
+    assert page_key(knows, preset="sample") == keys[1]
 
 
 def test_other_code_than_was_executed_is_refused(source, tmp_path):

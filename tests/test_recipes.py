@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 import re
 from importlib.resources import files
@@ -9,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from alllib.augmentation import plan_augmentation
 from alllib.errors import RecipeError
 from alllib.files import hash_json
+from alllib.parameters import load_preset, read_parameters
 from alllib.recipes import list_recipes, load_recipe, read_recipe, resolve_protocol
+from alllib.splits import split_images
 
 PROPOSED = "mir2019-proposed"
 TEXT = (files("alllib") / "recipes" / f"{PROPOSED}.toml").read_text("utf-8")
@@ -145,6 +150,10 @@ def test_protocol_aliases_are_resolved_by_the_recipe():
         resolve_protocol(recipe, "publishd")
 
 
+def _tenths(share: float) -> tuple[float, float]:
+    return 10 * share, 10 * (1 - share)
+
+
 def published_patterns(published: dict) -> dict[str, list[str]]:
     """Per key of `published`: what must stand in the report without blanks and tabs."""
     numbers = {
@@ -169,6 +178,9 @@ def published_patterns(published: dict) -> dict[str, list[str]]:
             f"from-infto{published['val_accuracy_log'][0]}",
             "from{}to{}".format(*published["val_accuracy_log"]),
         ],
+        "split_ratio": ["splitratioof{:.0f}:{:.0f}".format(*_tenths(published["split_ratio"]))],
+        "split_seed": [rf"split_ratio,seed={published['split_seed']}\)"],
+        "convolutions_text": [f"{published['convolutions_text']}{{convolution"],
         "layers": layers,
     }
 
@@ -213,3 +225,24 @@ def test_the_settings_that_are_no_choice_stand_in_the_report(report):
         if key != "settings"
     } | {f"architecture.settings.{key}" for key in plain["architecture"]["settings"]}
     assert settable == chosen | set(stated) | ours
+
+
+def test_a_number_of_the_report_that_stands_elsewhere_is_the_recipes():
+    """Defaults of functions, the preset `paper` and the cropping page repeat some."""
+    recipe, published = load_recipe("mir2019-proposed"), load_recipe("mir2019-proposed").published
+    image = inspect.signature(split_images).parameters
+    assert (image["ratio"].default, image["seed"].default) == (
+        published["split_ratio"],
+        published["split_seed"],
+    )
+    plan = inspect.signature(plan_augmentation).parameters
+    drawn = {name: plan[name].default for name in ("samples", "probability", "seed")}
+    assert drawn == dataclasses.asdict(recipe.augmentation)
+    paper = load_preset("paper")
+    assert (paper["input_size"], paper["epochs"], paper["samples"]) == (
+        recipe.images.input,
+        recipe.training.epochs,
+        recipe.augmentation.samples,
+    )
+    cropping = Path(__file__).parents[1] / "notebooks" / "cropping.py"
+    assert read_parameters(cropping)["crop"].value == recipe.images.crop

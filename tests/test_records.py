@@ -172,7 +172,7 @@ def test_a_killed_writer_leaves_the_older_record_and_can_be_repeated():
 def test_a_damaged_file_is_named_with_a_remedy(name, text):
     record = save()
     (record.path / name).write_bytes(text.encode("latin-1"))
-    for read in (lambda: read_record(record.path), list_records, lambda: check_run("one", {})):
+    for read in (lambda: read_record(record.path), lambda: check_run("one", {})):
         with pytest.raises(RecordError, match="train again") as caught:
             read()
         assert str(record.path) in str(caught.value)
@@ -203,6 +203,33 @@ def test_listing_is_sorted_and_skips_what_a_killed_run_left(place):
     (place / "runs" / ".d.partial").mkdir()
     (place / "runs" / "notes.txt").write_text("x")
     assert [record.run["id"] for record in list_records()] == ["a", "b", "c"]
+
+
+def test_a_damaged_or_older_record_is_skipped_with_a_notice_that_names_it(place, caplog):
+    save("good")
+    (save("older").path / "run.json").write_text('{"id": "older"}')
+    (save("torn").path / "history.csv").write_text("")
+    assert [record.run["id"] for record in list_records()] == ["good"]
+    assert [record.run["id"] for record in list_records(place / "runs")] == ["good"]
+    for name in ("older", "torn"):
+        assert str(place / "runs" / name) in caplog.text
+        with pytest.raises(RecordError):
+            read_record(place / "runs" / name)
+
+
+def test_recorded_runs_are_listed_first_and_their_copies_once(place):
+    save("cited", finished="then")
+    (place / "results").mkdir()
+    (place / "runs" / "cited").rename(place / "results" / "cited")
+    save("cited", finished="then")  # the copy that was recorded
+    save("another", finished="now")
+    assert [(r.run["id"], r.recorded) for r in list_records()] == [
+        ("cited", True),
+        ("another", False),
+    ]
+    assert [r.recorded for r in list_records(place / "results")] == [True]
+    save("cited", finished="later")  # the same id, trained anew
+    assert len(list_records()) == 3
 
 
 def test_a_workspace_without_runs_lists_nothing():

@@ -24,6 +24,7 @@ from alllib.splits import (
     Split,
     check_certificate,
     make_split,
+    require_subjects,
     split_groups,
     split_images,
 )
@@ -362,3 +363,10 @@ def test_validation_part_is_the_fold_nearest_in_class_shares(official):
     split = make_split(official, "group", seed=3)
     share = (split.part("validation").label == "ALL").mean()
     assert abs(share - (split.cells.label == "ALL").mean()) < 0.01
+
+
+def test_data_without_subjects_is_refused_where_a_page_needs_them():
+    cells = even_cells()
+    assert require_subjects(cells) is cells
+    with pytest.raises(SplitError, match="subject of each image"):
+        require_subjects(cells.assign(subject=pd.NA))

@@ -15,16 +15,19 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_score
 
 from alllib import synthetic
+from alllib.baselines import describe_images, predict_forest
+from alllib.datasets import load_cells
 from alllib.errors import DataError, DiskError, ParameterError
+from alllib.splits import Split, make_split, scored_part, split_groups
 from alllib.synthetic import SyntheticDesign, make_dataset, read_manifest
 
+pytestmark = pytest.mark.usefixtures("workspace")
 TINY = SyntheticDesign(images=16, subjects=8, seed=7, size=64)
 NAME = re.compile(r"UID_(H?\d+)_(\d+)_(\d+)_(all|hem)\.bmp")
 
@@ -52,16 +55,14 @@ def describe(picture: np.ndarray) -> list[float]:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
-    """The default design at a smaller size, as (root, manifest, features, ALL, groups)."""
+    """The default design at a smaller size, as (root, manifest, features, ALL)."""
     root = tmp_path_factory.mktemp("synthetic") / "cells"
     make_dataset(root, SyntheticDesign(size=160), progress=False)
     manifest = read_manifest(root)
-    group_of = {one["subject"]: one["group"] for one in manifest["subjects"]}
     paths = sorted(root.rglob("*.bmp"))
     features = np.array([describe(np.asarray(Image.open(path))) for path in paths])
     blast = np.array([path.parent.name == "all" for path in paths])
-    groups = np.array([group_of[NAME.fullmatch(path.name)[1]] for path in paths])
-    return root, manifest, features, blast, groups
+    return root, manifest, features, blast
 
 
 def test_same_seed_gives_the_same_bytes_for_any_number_of_workers(tmp_path):
@@ -88,13 +89,13 @@ def test_layout_is_the_official_one(full):
         fields[subject].add(field)
         count += 1
     assert count == manifest["files"] == 1000
-    assert len(folds) == 24 and all(len(found) == 1 for found in folds.values())
-    assert sum(len(found) > 1 for found in fields.values()) > 12
+    assert len(folds) == 44 and all(len(found) == 1 for found in folds.values())
+    assert sum(len(found) > 1 for found in fields.values()) > 22
     for fold in range(3):
         labels = {one["label"] for one in manifest["subjects"] if one["fold"] == fold}
         assert labels == {"ALL", "HEM"}
     sizes = [one["images"] for one in manifest["subjects"]]
-    assert sum(sizes) == 1000 and min(sizes) >= 2 and max(sizes) > 4 * np.median(sizes)
+    assert sum(sizes) == 1000 and min(sizes) >= 2 and max(sizes) > 2.5 * np.median(sizes)
     blasts = sum(one["images"] for one in manifest["subjects"] if one["label"] == "ALL")
     assert 0.62 < blasts / 1000 < 0.71
 
@@ -135,7 +136,7 @@ def test_every_possible_design_can_be_planned(images, subjects):
 
 
 def test_areas_of_the_classes_are_ordered_and_overlap(full):
-    _, _, features, blast, _ = full
+    _, _, features, blast = full
     area = features[:, 0] * (450 / 160) ** 2
     assert 33_000 < np.median(area[blast]) < 39_500
     assert 22_000 < np.median(area[~blast]) < 27_500
@@ -163,28 +164,62 @@ def test_pictures_are_purple_nuclei_in_the_middle_of_exact_black(tmp_path):
     assert np.median(aside) < 6 and np.mean(np.array(aside) < 6) > 0.8  # few lie off the middle
 
 
-def test_random_split_looks_better_than_group_split(full):
-    _, _, features, blast, groups = full
-    forest = RandomForestClassifier(100, random_state=0, n_jobs=2)
-    cuts = {
-        "random": StratifiedKFold(5, shuffle=True, random_state=0).split(features, blast),
-        "group": StratifiedGroupKFold(5, shuffle=True, random_state=0).split(
-            features, blast, groups
-        ),
-    }
-    score = {
-        name: cross_val_score(forest, features, blast, cv=list(cut)).mean()
-        for name, cut in cuts.items()
-    }
-    assert score["random"] > score["group"] + 0.03
-    assert score["group"] > 0.70 > blast.mean()
+def cell_table(design: SyntheticDesign) -> pd.DataFrame:
+    """What a split needs of a design's cell table, from the plan alone."""
+    people, tasks, _ = synthetic._plan(design)
+    by_name = {one.name: one for one in people}
+    rows = []
+    for number, path in (
+        (number, path) for number, task in enumerate(tasks) for path in task.paths
+    ):
+        subject, field, *_ = NAME.fullmatch(Path(path).name).groups()
+        one = by_name[subject]
+        rows.append(
+            dict(image=Path(path).stem, label=one.label, subject=subject, group=one.group,
+                 field=f"{subject}_{field}", fold=f"fold_{one.fold}", sha256=str(number))
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("images, least", [(160, 2), (600, 3), (1000, 3)])
+@pytest.mark.parametrize("seed", [2019, 1, 2])
+def test_every_fold_holds_several_groups_of_each_class(images, least, seed):
+    cells = cell_table(SyntheticDesign(images=images, seed=seed))
+    for fold in range(5):
+        groups = split_groups(cells, fold=fold).part("test").groupby("label").group.nunique()
+        assert set(groups.index) == {"ALL", "HEM"} and groups.min() >= least, (fold, groups)
+    shares = cells.subject.value_counts(normalize=True)
+    assert 0.05 < shares.iloc[0] < 0.08 and shares.iloc[0] > 2.5 * shares.iloc[-1]
+
+
+@pytest.mark.parametrize("images, subjects", [(16, 8), (60, 12), (160, 32), (220, 44), (9000, 44)])
+def test_small_sets_have_fewer_subjects(images, subjects):
+    assert SyntheticDesign(images=images).subjects == subjects
+
+
+def test_image_split_looks_better_than_group_split(full):
+    root, *_ = full
+    cells = load_cells(root)
+    features = describe_images(cells).set_index(cells.image)
+
+    def right(split: Split) -> np.ndarray:
+        found = predict_forest(split, features)
+        found = found[found.part == scored_part(split)]
+        return ((found.p_ALL > found.p_HEM) == (found.label == "ALL")).to_numpy()
+
+    image = np.mean([right(make_split(cells, "image", seed=seed)).mean() for seed in range(3)])
+    group = np.concatenate([right(split_groups(cells, fold=fold)) for fold in range(5)]).mean()
+    assert image > group + 0.04
+    assert 0.86 < image < 0.94 and 0.77 < group < 0.86
 
 
 @pytest.mark.parametrize(
     "values, where",
     [
         ({"subjects": 7}, "subjects"),
-        ({"images": 47}, "images"),
+        ({"subjects": None}, "subjects"),
+        ({"images": 47, "subjects": 24}, "images"),
+        ({"images": 15}, "images"),
         ({"images": 1000.0}, "images"),
         ({"images": True}, "images"),
         ({"seed": -1}, "seed"),

@@ -576,3 +576,10 @@ def test_the_recipe_itself_trains_at_32_pixels(split):
         progress=False,
     )
     assert record.run["model_parameters"] == 7_535_040 + 513 * 4096 + 4097 * 1000 + 1001 * 2
+
+
+def test_recipe_refuses_data_of_other_classes():
+    """B-ALL has four classes, and a published number for two would stand beside it."""
+    with pytest.raises(RecipeError, match="tells ALL and HEM apart"):
+        training._check_classes(load_recipe("mir2019-proposed"), "ball2021")
+    training._check_classes(load_recipe("mir2019-proposed"), "synthetic")

@@ -127,12 +127,14 @@ def test_only_what_changed_is_executed(project):
 
 def test_data_reaches_the_notebooks_and_its_change_executes_them(project):
     data = project.root.parent / "im agés"
-    data.mkdir()
+    (data / "fold_0" / "all").mkdir(parents=True)
     (data / "a.bmp").write_bytes(b"a")
     given = str(data)
     assert project.build(data=given).returncode == 0
     notebook = nbformat.read(project.root / "_build/executed/first.ipynb", as_version=4)
     assert notebook.metadata["alllib"]["parameters"] == {"data": str(data)}
+    shown = project.page("notebooks/first")
+    assert data.name in shown and str(data) not in shown, "a place of this machine is shown"
     before = project.executed()
     (data / "b.bmp").write_bytes(b"b")
     assert project.build(data=given).returncode == 0
@@ -145,6 +147,7 @@ def test_failures_are_told_and_leave_no_whole_page(project):
     done = project.build()
     assert done.returncode != 0
     assert "ZeroDivisionError" in done.stderr and "code cell 2" in done.stderr
+    assert "RuleException" not in done.stderr and "CalledProcessError" not in done.stderr
     assert not (project.root / "_build/site/_build/html").exists()
     assert (project.root / "_build/failed/second.ipynb").is_file()
 
@@ -165,6 +168,52 @@ def test_failures_are_told_and_leave_no_whole_page(project):
 
     done = project.build(preset="smaple")
     assert done.returncode != 0 and "Did you mean 'sample'" in done.stderr
+
+
+def test_a_folder_of_something_else_is_one_error_before_anything_runs(project):
+    data = project.root.parent / "holiday"
+    data.mkdir()
+    for place in (data, data / "none"):
+        done = project.build(data=str(place))
+        assert done.returncode != 0
+        assert done.stderr.count("error:") == 1 and f"where: {place}" in done.stderr
+        assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+    assert not (project.root / "_build").exists()
+
+
+def test_a_runner_that_is_killed_is_not_passed_over_in_silence(project):
+    project.edit("alllib/cli.py", "def _run_notebook(", "def _another(")
+    path = project.root / "alllib" / "cli.py"
+    path.write_text(
+        path.read_text().replace(
+            "\nif __name__",
+            "\ndef _run_notebook(given):\n    os.kill(os.getpid(), 9)\n\n\nif __name__",
+        )
+    )
+    done = project.build()
+    assert done.returncode != 0 and "CalledProcessError" in done.stderr
+
+
+def test_a_new_training_and_a_recorded_run_execute_the_page_of_results_once(project):
+    code = "from alllib.records import list_records\nprint(len(list_records()), 'records')"
+    project.write("second", code)
+    assert project.build().returncode == 0
+    before = project.executed()
+    for place in ("runs/trained", "results/cited"):
+        folder = project.root / place
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text('{"preset": null}')
+        assert project.build().returncode == 0
+        after = project.executed()
+        assert after["second"] > before["second"] and after["first"] == before["first"], place
+        assert project.build().returncode == 0
+        assert project.executed() == after
+        before = after
+    made_by_a_page = project.root / "runs" / "page"
+    made_by_a_page.mkdir()
+    (made_by_a_page / "run.json").write_text('{"preset": "sample"}')
+    assert project.build().returncode == 0
+    assert project.executed() == before
 
 
 @pytest.mark.slow
