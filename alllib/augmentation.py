@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from .datasets import read_image
 from .errors import AugmentationError, DiskError
 from .files import locked, whole_folder
+from .images import read_image
 from .parallel import map_images
 
 __all__ = [

@@ -8,8 +8,8 @@ from scipy import ndimage
 from sklearn.ensemble import RandomForestClassifier
 
 from .cropping import find_nucleus
-from .datasets import read_image
 from .errors import DataError
+from .images import read_image
 from .parallel import map_images
 from .splits import Split, check_certificate
 

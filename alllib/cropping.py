@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .datasets import read_image
 from .errors import DataError
+from .images import read_image
 from .parallel import map_images
 
 __all__ = ["BACKGROUND", "count_clipped", "crop_center", "find_nucleus", "measure_nuclei"]

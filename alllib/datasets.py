@@ -20,21 +20,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.resources import files as package_files
 from pathlib import Path
-from typing import NoReturn
 
-import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from .errors import DataError, ImageError, RecipeError, suggest
 from .files import hash_json, whole_file, workspace
+from .images import check_rgb, clear_image_errors
+from .layouts import folders_named, list_ball, list_cnmc, list_synthetic, require_folder
 from .parallel import progress_bar
 from .synthetic import read_manifest
 
@@ -46,16 +43,9 @@ __all__ = [
     "detect_dataset",
     "get_dataset",
     "load_cells",
-    "read_image",
 ]
 
 COLUMNS = "image path label subject group field fold width height sha256".split()  # noqa: SIM905
-SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".webp")
-CNMC_NAME = re.compile(r"UID_(?P<subject>[Hh]?\d+)_(?P<field>\d+)_(?P<cell>\d+)_(?P<label>all|hem)")
-BALL_NAME = re.compile(r"WBC-(?:Malignant-)?(?P<label>Benign|Early|Pre|Pro)-(?P<number>\d+)")
-PRELIMINARY = "C-NMC_test_prelim_phase_data"
-PRELIMINARY_LABELS = "C-NMC_test_prelim_phase_data_labels.csv"
-FINAL = "C-NMC_test_final_phase_data"
 
 
 @dataclass(frozen=True)
@@ -75,325 +65,6 @@ class Dataset:
     cite: str
     list_files: Callable[[Path], pd.DataFrame]
 
-
-def read_image(path: str | Path) -> np.ndarray:
-    """Decode one RGB image.
-
-    Parameters
-    ----------
-    path : path-like
-        BMP, PNG, JPEG or WebP file.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (height, width, 3), uint8, in the order red, green, blue.
-
-    Raises
-    ------
-    ImageError
-        When the file is missing, empty, truncated, no image, or not 8-bit RGB.
-    """
-    with _clear_image_errors(path), Image.open(path) as image:
-        _check_rgb(image, path)
-        return np.asarray(image)
-
-
-class _clear_image_errors:
-    """Turn Pillow's and the system's reading errors into an `ImageError`."""
-
-    def __init__(self, path: str | Path):
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind, error, trace) -> None:
-        # A damaged header may promise a picture of any size.
-        broken = (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError)
-        if isinstance(error, (*broken, OSError)):
-            cause = str(error).replace(str(self.path), "the file")
-            raise ImageError(
-                f"This image cannot be read ({cause}).",
-                where=self.path,
-                remedy="Download it again, or delete the file if it is no part of the data set.",
-            ) from error
-
-
-def _check_rgb(image: Image.Image, path: str | Path) -> None:
-    if image.mode != "RGB":
-        raise ImageError(
-            f"This image is not RGB with 8 bits a channel (its mode is {image.mode!r}).",
-            where=path,
-            remedy="Download the original again, or convert it with Pillow's "
-            "`image.convert('RGB')` if you know that its colours are right.",
-        )
-
-
-def require_folder(root: Path) -> None:
-    """Refuse a path that is no folder.
-
-    Raises
-    ------
-    DataError
-        When nothing is there, or a file.
-    """
-    if root.is_dir():
-        return
-    if root.exists():
-        raise DataError(
-            "This is a file, and a folder is needed.",
-            where=root,
-            remedy="Unpack it if it is an archive, and give the folder that holds the images.",
-        )
-    raise DataError(
-        "There is no such folder.", where=root, remedy="Check the spelling of the path."
-    )
-
-
-def images_in(folder: Path) -> Iterator[Path]:
-    """Image files of one folder in sorted order, litter left out.
-
-    Archives made on a Mac carry an unreadable `._*` twin of every file.
-
-    Raises
-    ------
-    DataError
-        When the folder cannot be listed.
-    """
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        _refuse_folder(error)
-    for path in paths:
-        if not path.name.startswith(".") and path.suffix.lower() in SUFFIXES:
-            yield path
-
-
-def _refuse_folder(error: OSError) -> NoReturn:
-    raise DataError(
-        f"This folder cannot be listed ({error.strerror}).",
-        where=error.filename,
-        remedy="Give yourself permission to read it, or unpack the download again.",
-    ) from error
-
-
-def folders_named(root: Path, pattern: str, depth: int = 3) -> list[Path]:
-    """Folders below `root` whose name matches, at most `depth` levels down."""
-    found = []
-    # Without `onerror` a folder that cannot be read would pass for an empty one.
-    for folder, below, _ in os.walk(root, onerror=_refuse_folder):
-        below[:] = sorted(b for b in below if not b.startswith((".", "__MACOSX")))
-        here = Path(folder)
-        found += [here / name for name in below if re.fullmatch(pattern, name)]
-        if len(here.relative_to(root).parts) >= depth:
-            below.clear()
-    return found
-
-
-# C-NMC 2019 and its synthetic twin --------------------------------------------------
-
-
-def list_cnmc(root: Path) -> pd.DataFrame:
-    """Rows of a C-NMC 2019 folder, without what must be read from the files.
-
-    Understands the two Kaggle archives (with and without `training_data`), takes the
-    preliminary and the final test phase where they are present.
-    """
-    rows = [row for fold in folders_named(root, r"fold_\d+") for row in _fold_rows(fold)]
-    _require(rows, root, "C-NMC 2019", "fold_0/all and fold_0/hem")
-    rows += [row for folder in folders_named(root, PRELIMINARY) for row in _preliminary(folder)]
-    rows += [
-        dict(image=f"final_{path.stem}", path=path, fold="final")
-        for folder in folders_named(root, FINAL)
-        for path in images_in(folder)
-    ]
-    table = pd.DataFrame(rows, columns=["image", "path", "label", "subject", "field", "fold"])
-    merged = subject_groups()
-    table["group"] = table.subject.map(lambda name: merged.get(name, name), na_action="ignore")
-    return table
-
-
-def _fold_rows(fold: Path) -> Iterator[dict]:
-    for folder in folders_named(fold, r".*", depth=0):
-        if folder.name not in ("all", "hem") and any(images_in(folder)):
-            raise DataError(
-                f"This folder holds images and is none of the classes of {fold.name}.",
-                where=folder,
-                remedy="Rename it to 'all' or 'hem' if that is what it holds, or move it out "
-                "of the fold.",
-            )
-    for label in ("all", "hem"):
-        folder = fold / label
-        if not folder.is_dir():
-            continue
-        paths = list(images_in(folder))
-        if not paths:
-            raise DataError(
-                "This class folder holds no image.",
-                where=folder,
-                remedy="Download the data set again, or remove the folder if the fold really "
-                "has no image of the class.",
-            )
-        yield from (_cnmc_row(path, label, fold.name) for path in paths)
-
-
-def _cnmc_row(path: Path, label: str, fold: str) -> dict:
-    parts = _matched(CNMC_NAME, path, "UID_<subject>_<field>_<cell>_<all|hem>")
-    if parts["label"] != label:
-        raise DataError(
-            f"The name says class {parts['label']!r}, the folder says {label!r}.",
-            where=path,
-            remedy="Move the file to the folder of its class, or download the data set again.",
-        )
-    return dict(
-        image=path.stem, path=path, label=label.upper(), subject=parts["subject"],
-        field=f"{parts['subject']}_{parts['field']}", fold=fold,
-    )  # fmt: skip
-
-
-def _preliminary(folder: Path) -> Iterator[dict]:
-    """Join the preliminary phase to its labels by `new_names`, never by position."""
-    labels_file = find_labels(folder)
-    names = preliminary_names(labels_file)
-    for path in images_in(folder):
-        key = f"{path.stem}.bmp"
-        if key not in names:
-            raise DataError(
-                f"The label file has no row for {key!r}.",
-                where=path,
-                remedy=f"Compare with {labels_file}; download the data set again if rows lack.",
-            )
-        original = labels_file / names[key]  # an error names the label file too
-        row = _cnmc_row(original, original.stem.rsplit("_", 1)[-1], "preliminary")
-        yield row | dict(path=path)
-
-
-def find_labels(folder: Path) -> Path:
-    """Label file of the preliminary phase, in its folder or beside it.
-
-    Raises
-    ------
-    DataError
-        When there is none.
-    """
-    candidates = [folder / PRELIMINARY_LABELS, folder.parent / PRELIMINARY_LABELS]
-    labels_file = next((c for c in candidates if c.is_file()), None)
-    if labels_file is None:
-        raise DataError(
-            "The label file of the preliminary test phase is missing.",
-            where=candidates[1],
-            remedy="Download it with the data set, or remove the folder of that phase.",
-        )
-    return labels_file
-
-
-def preliminary_names(labels_file: Path) -> dict[str, str]:
-    """Official name of each file of the preliminary phase, from the label file.
-
-    Raises
-    ------
-    DataError
-        When the file cannot be read, or names an image twice or two classes for it.
-    """
-    try:
-        table = pd.read_csv(labels_file, dtype="string")
-        names, originals = table.new_names, table.Patient_ID
-        classes = table.labels.map({"1": "all", "0": "hem"})
-    except (AttributeError, OSError, ValueError) as error:
-        raise DataError(
-            "This label file cannot be read (columns Patient_ID, new_names, labels).",
-            where=labels_file,
-            remedy="Download it again with the data set.",
-        ) from error
-    said = originals.str.extract(r"_([a-z]+)\.bmp$", expand=False)
-    wrong = names.isna() | names.duplicated(keep=False) | ~(said == classes).fillna(False)
-    if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        raise DataError(
-            f"Row {row + 1} of this label file names an image twice, or two classes for it: "
-            f"{', '.join(table.iloc[row].fillna('').astype(str))}.",
-            where=labels_file,
-            remedy="Download it again with the data set.",
-        )
-    return dict(zip(names, originals, strict=True))
-
-
-def subject_groups() -> dict[str, str]:
-    """Group name of each C-NMC subject that shares cells with another name.
-
-    Returns
-    -------
-    dict
-        Subject name to group name; a subject that is not in it is its own group.
-    """
-    text = (package_files("alllib") / "data" / "cnmc2019_groups.toml").read_text("utf-8")
-    merged = tomllib.loads(text)["group"]
-    return {subject: entry["name"] for entry in merged for subject in entry["subjects"]}
-
-
-def list_synthetic(root: Path) -> pd.DataFrame:
-    """Rows of a synthetic folder: the layout of C-NMC, the groups of its own manifest."""
-    manifest = read_manifest(root)
-    if manifest is None:
-        raise DataError(
-            "This folder holds no finished synthetic data set.",
-            where=root,
-            remedy="Run `alllib data make` to write one.",
-        )
-    table = list_cnmc(root)
-    if len(table) != manifest["files"]:
-        raise DataError(
-            f"The manifest promises {manifest['files']} images, {len(table)} are here.",
-            where=root,
-            remedy="Delete the folder and run the same command again.",
-        )
-    groups = {entry["subject"]: entry["group"] for entry in manifest["subjects"]}
-    return table.assign(group=table.subject.map(groups))
-
-
-def list_ball(root: Path) -> pd.DataFrame:
-    """Rows of a B-ALL folder; it names no subject, so `subject` and `group` are missing."""
-    rows = []
-    for label in ("Benign", "Early", "Pre", "Pro"):
-        for folder in folders_named(root, label):
-            if "Segmented" in folder.parts:
-                continue
-            for path in images_in(folder):
-                parts = _matched(BALL_NAME, path, "WBC-[Malignant-]<class>-<number>")
-                if parts["label"] != label:
-                    raise DataError(
-                        f"The name says class {parts['label']!r}, the folder says {label!r}.",
-                        where=path,
-                        remedy="Move the file to the folder of its class.",
-                    )
-                rows.append(dict(image=path.stem, path=path, label=label))
-    _require(rows, root, "B-ALL", "Original/Benign, Early, Pre and Pro")
-    return pd.DataFrame(rows).assign(subject=None, group=None, field=None, fold=None)
-
-
-def _matched(pattern: re.Pattern, path: Path, wanted: str) -> dict[str, str]:
-    match = pattern.fullmatch(path.stem)
-    if match is None:
-        raise DataError(
-            f"This file name does not have the form {wanted}.",
-            where=path,
-            remedy="Rename the file if you know its subject and class, or move it elsewhere.",
-        )
-    return match.groupdict()
-
-
-def _require(rows: list, root: Path, title: str, wanted: str) -> None:
-    if not rows:
-        raise DataError(
-            f"This folder is not a {title} data set: no images in {wanted}.",
-            where=root,
-            remedy="Give the folder that the download was unpacked to, or run "
-            "`alllib data fetch NAME`.",
-        )
-
-
-# The registry -----------------------------------------------------------------------
 
 DATASETS = {
     entry.name: entry
@@ -537,7 +208,7 @@ def _measured(table: pd.DataFrame, root: Path) -> pd.DataFrame:
 
 def _stat(path: Path) -> os.stat_result:
     """Size and time of a file; a link that leads nowhere is an image that lacks."""
-    with _clear_image_errors(path):
+    with clear_image_errors(path):
         return os.stat(path)
 
 
@@ -565,7 +236,7 @@ def _cached(cache: Path, rows: int) -> pd.DataFrame | None:
 
 
 def _measure(path: Path) -> tuple[int, int, str]:
-    with _clear_image_errors(path):
+    with clear_image_errors(path):
         data = path.read_bytes()
         if not data:
             raise ImageError(
@@ -574,7 +245,7 @@ def _measure(path: Path) -> tuple[int, int, str]:
                 remedy="Download it again, or delete it if it is no part of the data set.",
             )
         with Image.open(path) as image:
-            _check_rgb(image, path)
+            check_rgb(image, path)
             image.load()  # the header alone does not tell that the rest is missing
             width, height = image.size
     return width, height, hashlib.sha256(data).hexdigest()

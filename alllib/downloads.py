@@ -13,22 +13,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from .datasets import (
-    COLUMNS,
-    DATASETS,
+from .datasets import COLUMNS, DATASETS, get_dataset
+from .errors import DataError, DependencyError, DiskError, FetchError, ImageError
+from .files import clear_errors, hash_json, workspace
+from .images import read_image
+from .layouts import (
     FINAL,
     PRELIMINARY,
     find_labels,
     folders_named,
-    get_dataset,
     images_in,
     preliminary_names,
-    read_image,
     require_folder,
     subject_groups,
 )
-from .errors import DataError, DependencyError, DiskError, FetchError, ImageError
-from .files import clear_errors, hash_json, workspace
 from .parallel import progress_bar
 from .synthetic import GENERATOR, SyntheticDesign, make_dataset
 

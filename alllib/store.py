@@ -20,9 +20,10 @@ import pandas as pd
 from PIL import Image
 
 from .cropping import crop_center
-from .datasets import data_fingerprint, read_image
+from .datasets import data_fingerprint
 from .errors import ImageError, StoreError
 from .files import clear_errors, hash_json, locked, whole_folder, workspace, write_json
+from .images import read_image
 from .parallel import map_images
 
 __all__ = ["Store", "open_store", "resize"]

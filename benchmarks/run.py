@@ -23,9 +23,10 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_scor
 
 from alllib.augmentation import OPERATIONS, plan_augmentation
 from alllib.cropping import crop_center
-from alllib.datasets import load_cells, read_image
+from alllib.datasets import load_cells
 from alllib.downloads import prepare_data
 from alllib.evaluation import score_predictions
+from alllib.images import read_image
 from alllib.store import open_store, resize
 
 ROUNDS = 5

@@ -46,9 +46,10 @@ from alllib.augmentation import (
     measure_firing,
     plan_augmentation,
 )
-from alllib.datasets import load_cells, read_image
+from alllib.datasets import load_cells
 from alllib.downloads import prepare_data
 from alllib.figures import COLOURS, plot_montage, say, set_style, show
+from alllib.images import read_image
 from alllib.recipes import load_recipe
 from alllib.splits import make_split, require_subjects
 from alllib.tables import style

@@ -36,9 +36,10 @@ narrow = 224  # side of a tempting narrower crop in pixels, the input of many ne
 
 # %%
 from alllib.cropping import count_clipped, crop_center, measure_nuclei
-from alllib.datasets import load_cells, read_image
+from alllib.datasets import load_cells
 from alllib.downloads import prepare_data
 from alllib.figures import COLOURS, plot_montage, say, set_style, show
+from alllib.images import read_image
 from alllib.splits import require_subjects
 from alllib.tables import style
 

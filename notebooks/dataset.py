@@ -37,14 +37,10 @@ seed = 2019  # seed of the synthetic cells
 # table*. It refuses a folder that is not what it should be, and says which file is wrong.
 
 # %%
-from alllib.datasets import (
-    data_fingerprint,
-    get_dataset,
-    load_cells,
-    read_image,
-)
+from alllib.datasets import data_fingerprint, get_dataset, load_cells
 from alllib.downloads import official_cells, official_files, prepare_data
 from alllib.figures import COLOURS, plot_montage, say, set_style, show
+from alllib.images import read_image
 from alllib.splits import require_subjects
 from alllib.tables import style
 

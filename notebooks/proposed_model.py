@@ -42,7 +42,7 @@ run_seed = 1  # seed of initial weights, dropout and order
 
 # %%
 from alllib.architectures import build_network
-from alllib.datasets import load_cells, read_image
+from alllib.datasets import load_cells
 from alllib.downloads import prepare_data
 from alllib.figures import (
     plot_confusion,
@@ -52,6 +52,7 @@ from alllib.figures import (
     set_style,
     show,
 )
+from alllib.images import read_image
 from alllib.recipes import load_recipe
 from alllib.splits import make_split, require_subjects
 from alllib.tables import metric_table, style

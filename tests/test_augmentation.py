@@ -35,8 +35,9 @@ from alllib.augmentation import (
     plan_augmentation,
     write_augmented,
 )
-from alllib.datasets import load_cells, read_image
+from alllib.datasets import load_cells
 from alllib.errors import AugmentationError, DiskError, ImageError
+from alllib.images import read_image
 from alllib.splits import make_split
 
 PICTURE = draw_picture("picture", 6)

@@ -18,16 +18,14 @@ from alllib import datasets
 from alllib.datasets import (
     COLUMNS,
     DATASETS,
-    FINAL,
-    PRELIMINARY,
-    PRELIMINARY_LABELS,
     data_fingerprint,
     detect_dataset,
     get_dataset,
     load_cells,
-    read_image,
 )
 from alllib.errors import DataError, DiskError, ImageError, RecipeError
+from alllib.images import read_image
+from alllib.layouts import FINAL, PRELIMINARY, PRELIMINARY_LABELS, subject_groups
 from alllib.synthetic import SyntheticDesign, make_dataset
 
 pytestmark = pytest.mark.usefixtures("workspace")
@@ -100,7 +98,7 @@ def test_columns_of_one_cell(tmp_path, write_cnmc):
 
 
 def test_groups_of_the_official_names():
-    groups = datasets.subject_groups()
+    groups = subject_groups()
     assert len(groups) == 13 and len(set(groups.values())) == 4
     assert groups["21"] == groups["20"] and groups["78"] == groups["75"] == groups["55"] == "51"
     assert {groups[name] for name in ("H2", "H4", "H5", "H6", "H7")} == {"H2"}

@@ -16,7 +16,7 @@ from conftest import draw_picture
 from PIL import Image
 
 from alllib import cli, downloads
-from alllib.datasets import COLUMNS, FINAL, PRELIMINARY, PRELIMINARY_LABELS, load_cells
+from alllib.datasets import COLUMNS, load_cells
 from alllib.downloads import (
     check_download,
     fetch_dataset,
@@ -25,6 +25,7 @@ from alllib.downloads import (
     prepare_data,
 )
 from alllib.errors import DataError, DependencyError, DiskError, FetchError, RecipeError
+from alllib.layouts import FINAL, PRELIMINARY, PRELIMINARY_LABELS
 
 pytestmark = pytest.mark.usefixtures("workspace")
 

@@ -181,7 +181,7 @@ def test_workflows_can_be_read(name):
 
 def test_no_file_names_this_machine_or_an_index():
     # In pieces, so that this file does not contain what it looks for.
-    hosts = ["py" + "pi.org", "pythonhosted" + ".org", "npmjs" + ".org", "deb.debian" + ".org"]
+    hosts = ["py" + "pi.org", "pythonhos" + "ted.org", "npmjs" + ".org", "deb.debian" + ".org"]
     paths = [f"/{top}/" for top in ("wo" + "rk", "ro" + "ot", "fa" + "rm")]
     edge = r"(?:^|[\s'\"(=:])"
     forbidden = re.compile("|".join([*map(re.escape, hosts), edge + f"(?:{'|'.join(paths)})"]))

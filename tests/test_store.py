@@ -18,8 +18,9 @@ from PIL import Image
 
 from alllib import store as module
 from alllib.cropping import crop_center
-from alllib.datasets import load_cells, read_image
+from alllib.datasets import load_cells
 from alllib.errors import DiskError, ImageError, StoreError
+from alllib.images import read_image
 from alllib.store import open_store, resize
 
 
