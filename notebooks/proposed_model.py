@@ -268,6 +268,49 @@ say(
 )
 
 # %% [markdown]
+# ## Learning that does not show
+#
+# While it trains, batch normalisation centres each map on the images of the batch; afterwards it
+# uses a running average, which follows slowly. After few steps that average still belongs to the
+# untrained network. We load the trained network and score the same images with their own
+# statistics. This is a diagnosis and no result: a network must not look at the other images that
+# it is judged on.
+
+# %%
+import numpy as np
+from alllib.backend import load_keras
+from alllib.store import open_store
+from alllib.training import scale_images
+
+trained = load_keras().saving.load_model(
+    records["group"].path / "model.keras"
+)
+found = records["group"].predictions
+few = found.sample(min(len(found), 128), random_state=1)
+store = open_store(split.cells, size=input_size, crop=recipe.images.crop)
+pictures = scale_images(store.images[store.rows(few.image)])
+
+# %%
+values = trained.get_layer("model_1")(pictures, training=True)
+for layer in trained.layers[2:]:
+    values = layer(values)  # dropout is off outside training
+names = np.asarray(scores["classes"])
+own = (names[np.asarray(values).argmax(axis=1)] == few.label).mean()
+columns = [f"p_{name}" for name in names]
+usual = (names[few[columns].to_numpy().argmax(axis=1)] == few.label).mean()
+
+# %% tags=["hide-input"]
+say(
+    f"On {len(few)} images of the test part the accuracy is {usual:.3f} with running averages "
+    f"and {own:.3f} with the images' own statistics. "
+    + (
+        "The averages, not the filters, hold this run back; more steps let them catch up."
+        if own - usual > 0.05
+        else "The averages are not what holds this run back."
+    )
+)
+
+# %% [markdown]
 # ## Where it is wrong
 #
 # Numbers hide what a cell looks like. These are the errors it was surest of.
