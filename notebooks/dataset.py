@@ -62,7 +62,7 @@ style(
 # %% tags=["hide-input"]
 say(
     f"This page shows **{dataset.title}**: {len(cells):,} images of "
-    f"{cells.subject.nunique()} subjects in {cells.field.nunique()} fields of view. "
+    f"{cells.subject.nunique()} subjects in {cells.field.nunique():,} fields of view. "
     f"Their fingerprint is `{data_fingerprint(cells)[:12]}`; a result made from other images "
     f"carries another one."
 )
