@@ -147,13 +147,7 @@ def _fold_rows(fold: Path) -> Iterator[dict]:
 
 
 def _cnmc_row(path: Path, label: str, fold: str) -> dict:
-    parts = _matched(CNMC_NAME, path, "UID_<subject>_<field>_<cell>_<all|hem>")
-    if parts["label"] != label:
-        raise DataError(
-            f"The name says class {parts['label']!r}, the folder says {label!r}.",
-            where=path,
-            remedy="Move the file to the folder of its class, or download the data set again.",
-        )
+    parts = _matched(CNMC_NAME, path, label, "UID_<subject>_<field>_<cell>_<all|hem>")
     return dict(
         image=path.stem, path=path, label=label.upper(), subject=parts["subject"],
         field=f"{parts['subject']}_{parts['field']}", fold=fold,
@@ -268,25 +262,26 @@ def list_ball(root: Path) -> pd.DataFrame:
             if "Segmented" in folder.parts:
                 continue
             for path in images_in(folder):
-                parts = _matched(BALL_NAME, path, "WBC-[Malignant-]<class>-<number>")
-                if parts["label"] != label:
-                    raise DataError(
-                        f"The name says class {parts['label']!r}, the folder says {label!r}.",
-                        where=path,
-                        remedy="Move the file to the folder of its class.",
-                    )
+                _matched(BALL_NAME, path, label, "WBC-[Malignant-]<class>-<number>")
                 rows.append(dict(image=path.stem, path=path, label=label))
     _require(rows, root, "B-ALL", "Original/Benign, Early, Pre and Pro")
     return pd.DataFrame(rows).assign(subject=None, group=None, field=None, fold=None)
 
 
-def _matched(pattern: re.Pattern, path: Path, wanted: str) -> dict[str, str]:
+def _matched(pattern: re.Pattern, path: Path, label: str, wanted: str) -> dict[str, str]:
+    """Parts of a file name, which must name the class of its folder."""
     match = pattern.fullmatch(path.stem)
     if match is None:
         raise DataError(
             f"This file name does not have the form {wanted}.",
             where=path,
             remedy="Rename the file if you know its subject and class, or move it elsewhere.",
+        )
+    if match["label"] != label:
+        raise DataError(
+            f"The name says class {match['label']!r}, the folder says {label!r}.",
+            where=path,
+            remedy="Move the file to the folder of its class, or download the data set again.",
         )
     return match.groupdict()
 

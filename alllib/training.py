@@ -123,8 +123,8 @@ def train_recipe(
     parameters = _parameters(recipe, split, full)
     run_id = run_id or _run_id(recipe, split, full, parameters)
     check_run(run_id, parameters)
-    # Threads that compute decide the last digits of a sum, so the network is built after
-    # the seed is set and nothing else draws from Keras's generator.
+    # Weights, dropout and order repeat from this seed, because nothing else draws from
+    # Keras's generator between here and the end of the training.
     keras = load_keras()
     keras.utils.set_random_seed(full.seed)
     dataset = get_dataset(split.certificate["dataset"])
