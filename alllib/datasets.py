@@ -31,7 +31,14 @@ from PIL import Image
 from .errors import DataError, ImageError, RecipeError, suggest
 from .files import hash_json, whole_file, workspace
 from .images import check_rgb, clear_image_errors
-from .layouts import folders_named, list_ball, list_cnmc, list_synthetic, require_folder
+from .layouts import (
+    folders_named,
+    list_ball,
+    list_cnmc,
+    list_subtypes,
+    list_synthetic,
+    require_folder,
+)
 from .parallel import progress_bar
 from .synthetic import read_manifest
 
@@ -53,7 +60,8 @@ class Dataset:
     """What is fixed about a data set.
 
     `classes` is the order of the network's outputs and of confusion matrices (the
-    alphabetical order of the class folders, as in the report); `positive` the disease.
+    alphabetical order of the class folders, as in the report); `positive` the disease;
+    `protocols` the ways in which `alllib.splits` can split it.
     """
 
     name: str
@@ -63,18 +71,25 @@ class Dataset:
     licence: str
     kaggle: str | None
     cite: str
+    protocols: tuple[str, ...]
     list_files: Callable[[Path], pd.DataFrame]
 
+
+_BY_SUBJECT = ("image", "field", "subject", "group")
+_BY_NUMBER = ("image", "blocks")  # no subjects, but numbered files
+_SUBTYPES = ("Benign", "Early", "Pre", "Pro")
 
 DATASETS = {
     entry.name: entry
     for entry in (
         Dataset("cnmc2019", "C-NMC 2019", ("ALL", "HEM"), "ALL", "CC BY 3.0",
-                "andrewmvd/leukemia-classification", "mourya2019cnmc", list_cnmc),
-        Dataset("ball2021", "B-ALL", ("Benign", "Early", "Pre", "Pro"), "", "not settled",
-                "mehradaria/leukemia", "aria2021ball", list_ball),
+                "andrewmvd/leukemia-classification", "mourya2019cnmc", _BY_SUBJECT, list_cnmc),
+        Dataset("ball2021", "B-ALL", _SUBTYPES, "", "not settled",
+                "mehradaria/leukemia", "aria2021ball", _BY_NUMBER, list_ball),
         Dataset("synthetic", "synthetic cells", ("ALL", "HEM"), "ALL", "CC BY 4.0",
-                None, "", list_synthetic),
+                None, "", _BY_SUBJECT, list_synthetic),
+        Dataset("synthetic-subtypes", "synthetic subtypes", _SUBTYPES, "", "CC BY 4.0",
+                None, "", _BY_NUMBER, list_subtypes),
     )
 }  # fmt: skip
 
@@ -102,8 +117,9 @@ def detect_dataset(root: str | Path) -> str:
     """
     root = Path(root)
     require_folder(root)
-    if read_manifest(root) is not None:
-        return "synthetic"
+    manifest = read_manifest(root)
+    if manifest is not None:
+        return manifest["dataset"]
     if folders_named(root, r"fold_\d+"):
         return "cnmc2019"
     if all(folders_named(root, label) for label in DATASETS["ball2021"].classes):

@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass, field
 from importlib.resources import as_file
 from importlib.resources import files as package_files
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from . import smears, synthetic
 from .datasets import COLUMNS, DATASETS, get_dataset
 from .errors import DataError, DependencyError, DiskError, FetchError, ImageError
 from .files import clear_errors, hash_json, workspace
@@ -28,9 +30,15 @@ from .layouts import (
     subject_groups,
 )
 from .parallel import progress_bar
-from .synthetic import GENERATOR, SyntheticDesign, make_dataset
 
-__all__ = ["DownloadReport", "check_download", "fetch_dataset", "official_cells", "official_files"]
+__all__ = [
+    "DownloadReport",
+    "check_download",
+    "fetch_dataset",
+    "official_cells",
+    "official_files",
+    "prepare_data",
+]
 
 
 _FAULTS = ("missing", "extra", "unreadable", "altered", "reformatted", "misplaced", "labels")
@@ -337,7 +345,10 @@ def fetch_dataset(name: str) -> Path:
     entry = get_dataset(name)
     if entry.kaggle is None:
         raise FetchError(
-            f"{entry.title!r} is not downloaded but made here.", remedy="Run `alllib data make`."
+            f"{entry.title!r} is not downloaded but made here.",
+            remedy="Run `alllib data make`."
+            if name == "synthetic"
+            else f"Give {name!r} as the data of a notebook or a training, and it is made.",
         )
     try:
         import kagglehub
@@ -396,12 +407,12 @@ def prepare_data(data: str = "synthetic", *, images: int = 1000, seed: int = 201
     Parameters
     ----------
     data : str
-        `synthetic` for cells made on the spot, the name of a data set to download, or a
-        folder that holds one.
+        `synthetic` for cells and `synthetic-subtypes` for smears made on the spot, the
+        name of a data set to download, or a folder that holds one.
     images : int
-        Number of synthetic cells.
+        Number of synthetic images.
     seed : int
-        Seed of the synthetic cells.
+        Seed of the synthetic images.
 
     Returns
     -------
@@ -409,9 +420,16 @@ def prepare_data(data: str = "synthetic", *, images: int = 1000, seed: int = 201
         For `alllib.datasets.load_cells`.
     """
     if data == "synthetic":
-        design = SyntheticDesign(images=images, seed=seed)
-        # A set that an older generator drew is another one, and gets another folder.
-        drawn = hash_json([asdict(design), GENERATOR])[:8]
-        root = workspace() / "_build" / "data" / f"synthetic-{images}-{seed}-{drawn}"
-        return make_dataset(root, design)
+        design = synthetic.SyntheticDesign(images=images, seed=seed)
+        return synthetic.make_dataset(_made_folder(data, design, synthetic.GENERATOR), design)
+    if data == "synthetic-subtypes":
+        design = smears.SmearDesign(images=images, seed=seed)
+        return smears.make_smears(_made_folder(data, design, smears.GENERATOR), design)
     return fetch_dataset(data) if data in DATASETS else Path(data).expanduser()
+
+
+def _made_folder(data: str, design: Any, generator: int) -> Path:
+    """Folder of a synthetic data set; what an older generator drew is another set."""
+    drawn = hash_json([asdict(design), generator])[:8]
+    name = f"{data}-{design.images}-{design.seed}-{drawn}"
+    return workspace() / "_build" / "data" / name

@@ -24,9 +24,11 @@ __all__ = [
     "PRELIMINARY_LABELS",
     "find_labels",
     "folders_named",
+    "image_number",
     "images_in",
     "list_ball",
     "list_cnmc",
+    "list_subtypes",
     "list_synthetic",
     "preliminary_names",
     "require_folder",
@@ -236,22 +238,37 @@ def subject_groups() -> dict[str, str]:
 
 def list_synthetic(root: Path) -> pd.DataFrame:
     """Rows of a synthetic folder: the layout of C-NMC, the groups of its own manifest."""
+    manifest = _manifest_of(root, "synthetic", "Run `alllib data make` to write one.")
+    table = _all_promised(list_cnmc(root), manifest, root)
+    groups = {entry["subject"]: entry["group"] for entry in manifest["subjects"]}
+    return table.assign(group=table.subject.map(groups))
+
+
+def list_subtypes(root: Path) -> pd.DataFrame:
+    """Rows of a folder of synthetic smears: the class folders and names of B-ALL."""
+    remedy = "Name `synthetic-subtypes` as the data, and it is made."
+    manifest = _manifest_of(root, "synthetic-subtypes", remedy)
+    return _all_promised(list_ball(root), manifest, root)
+
+
+def _manifest_of(root: Path, dataset: str, remedy: str) -> dict:
     manifest = read_manifest(root)
-    if manifest is None:
+    if manifest is None or manifest["dataset"] != dataset:
         raise DataError(
-            "This folder holds no finished synthetic data set.",
-            where=root,
-            remedy="Run `alllib data make` to write one.",
+            f"This folder holds no finished data set {dataset!r}.", where=root, remedy=remedy
         )
-    table = list_cnmc(root)
+    return manifest
+
+
+def _all_promised(table: pd.DataFrame, manifest: dict, root: Path) -> pd.DataFrame:
+    """The same rows, where they are as many as the manifest says."""
     if len(table) != manifest["files"]:
         raise DataError(
             f"The manifest promises {manifest['files']} images, {len(table)} are here.",
             where=root,
             remedy="Delete the folder and run the same command again.",
         )
-    groups = {entry["subject"]: entry["group"] for entry in manifest["subjects"]}
-    return table.assign(group=table.subject.map(groups))
+    return table
 
 
 def list_ball(root: Path) -> pd.DataFrame:
@@ -266,6 +283,12 @@ def list_ball(root: Path) -> pd.DataFrame:
                 rows.append(dict(image=path.stem, path=path, label=label))
     _require(rows, root, "B-ALL", "Original/Benign, Early, Pre and Pro")
     return pd.DataFrame(rows).assign(subject=None, group=None, field=None, fold=None)
+
+
+def image_number(name: str) -> int | None:
+    """Number in the name of a B-ALL or synthetic smear; None where there is none."""
+    match = BALL_NAME.fullmatch(name)
+    return int(match["number"]) if match else None
 
 
 def _matched(pattern: re.Pattern, path: Path, label: str, wanted: str) -> dict[str, str]:

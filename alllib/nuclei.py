@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft, ndimage
 
-__all__ = ["Stain", "draw_light", "draw_nucleus", "draw_stain"]
+__all__ = ["Stain", "draw_light", "draw_nucleus", "draw_piece", "draw_stain"]
 
 _FULL = 450
 _TURN = 2048  # samples of an outline
@@ -36,7 +36,7 @@ _FRINGE = _cause(1.3, 0.3, -1.1)  # the lens focuses red and blue apart
 
 @dataclass(frozen=True)
 class _Kind:
-    """What tells the two classes apart: means, in units of the functions below."""
+    """What tells the classes apart: means, in units of the functions below."""
 
     area: float  # log square pixels
     spread: float  # of log area within a subject
@@ -51,6 +51,12 @@ class _Kind:
 _KINDS = {
     "ALL": _Kind(10.49, 0.185, 0.078, 0.9, 0.45, 0.104, 20.0, 0.015),
     "HEM": _Kind(10.14, 0.245, 0.056, 0.25, 0.10, 0.074, 26.0, -0.015),
+    # Of whole smears (`smears`), relative to the two above: small dense lymphocytes, then
+    # blasts from the coarse and folded to the large and pale.
+    "Benign": _Kind(9.95, 0.42, 0.050, 0.25, 0.06, 0.060, 80.0, -0.02),
+    "Early": _Kind(10.38, 0.20, 0.085, 0.95, 0.30, 0.105, 75.0, 0.0),
+    "Pre": _Kind(10.47, 0.22, 0.060, 0.45, 0.40, 0.080, 85.0, 0.0),
+    "Pro": _Kind(10.27, 0.18, 0.060, 0.45, 0.60, 0.065, 110.0, 0.02),
 }
 
 
@@ -157,7 +163,37 @@ def draw_nucleus(
     numpy.ndarray
         uint8, (size, size, 3), RGB.
     """
-    kind, scale = _KINDS[label], size / _FULL
+    return _place(rng, draw_piece(rng, label, stain, light, scale=size / _FULL), size)
+
+
+def draw_piece(
+    rng: np.random.Generator,
+    label: str,
+    stain: Stain,
+    light: tuple[float, float, float],
+    *,
+    scale: float,
+) -> np.ndarray:
+    """Draw one nucleus in the smallest box that holds it, exactly black around it.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The only source of chance.
+    label : {"ALL", "HEM", "Benign", "Early", "Pre", "Pro"}
+    stain : Stain
+        Of the person.
+    light : tuple of float
+        Of the field, see `draw_light`.
+    scale : float
+        Size relative to the 450-pixel crop.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (rows, columns, 3), RGB.
+    """
+    kind = _KINDS[label]
     radius, shred = _draw_outline(rng, kind, stain), _draw_shred(rng)
     inside, whole = _fill(radius * scale, shred * scale)
     texture = _draw_texture(rng, kind, stain, scale, whole.shape)
@@ -170,7 +206,7 @@ def draw_nucleus(
     colours[:, whole & ~ndimage.binary_erosion(whole)] *= np.float32(0.85)
     colours += rng.standard_normal(colours.shape, "f4") * np.float32(stain.noise)
     colours = np.clip(np.rint(colours), 1, 255).astype("u1") * whole
-    return _place(rng, colours.transpose(1, 2, 0), size)
+    return colours.transpose(1, 2, 0)
 
 
 def _draw_outline(rng: np.random.Generator, kind: _Kind, stain: Stain) -> np.ndarray:

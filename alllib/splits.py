@@ -6,15 +6,17 @@ import random
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
-from itertools import combinations
+from itertools import accumulate, combinations
 
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from .datasets import data_fingerprint
+from .datasets import DATASETS, data_fingerprint
 from .errors import SplitError, suggest
 from .files import hash_json
+from .layouts import image_number
 
 __all__ = [
     "PARTS",
@@ -24,12 +26,15 @@ __all__ = [
     "make_split",
     "require_subjects",
     "scored_part",
+    "split_blocks",
     "split_groups",
     "split_images",
 ]
 
 PARTS = ("train", "validation", "test")
-PROTOCOLS = ("image", "field", "subject", "group")
+PROTOCOLS = ("image", "field", "subject", "group", "blocks")
+_TOGETHER = ("field", "subject", "group")  # columns whose values can be kept in one part
+_ORDERS = ("shuffled", "listed")
 # What may be shared between two parts: the certificate's word and the table's column.
 SHARED = {"identical images": "sha256", "fields": "field", "subjects": "subject", "groups": "group"}
 
@@ -47,7 +52,14 @@ class Split:
 
 
 def make_split(
-    cells: pd.DataFrame, protocol: str, *, seed: int | None = None, folds: int = 5
+    cells: pd.DataFrame,
+    protocol: str,
+    *,
+    seed: int | None = None,
+    folds: int = 5,
+    shares: tuple[float, ...] | None = None,
+    order: str | None = None,
+    official_test: bool | None = None,
 ) -> Split:
     """Split the labelled training images of a data set by a named protocol.
 
@@ -55,12 +67,17 @@ def make_split(
     ----------
     cells : pandas.DataFrame
         Cell table. Rows without label and rows of the official test phases are left out.
-    protocol : {"image", "field", "subject", "group"}
-        `image` is the report's split; the others keep together what their name says.
+    protocol : {"image", "field", "subject", "group", "blocks"}
+        `image` is what the sources did; `field`, `subject` and `group` keep together what
+        their name says; `blocks` keeps neighbouring numbers together where the data set
+        names no subjects.
     seed : int, optional
         The report's 120 for `image`, else 2019.
     folds : int
-        One of `folds` equal parts is the test part, the next the validation part.
+        One of `folds` equal parts is the test part, another the validation part; not used
+        by `image`.
+    shares, order, official_test : optional
+        Of `split_images`, for protocol `image` alone.
 
     Returns
     -------
@@ -69,33 +86,71 @@ def make_split(
     Raises
     ------
     SplitError
-        When the protocol is unknown, the data does not name subjects, or there are too
-        few of them.
+        When the protocol is unknown or none of the data set's, a setting belongs to
+        another protocol, the data does not name subjects, or there are too few of them.
     """
+    _check_protocol(cells, protocol)
+    given = {"shares": shares, "order": order, "official_test": official_test}
+    given = {name: value for name, value in given.items() if value is not None}
+    if protocol == "image":
+        return split_images(cells, seed=120 if seed is None else seed, **given)
+    if given:
+        raise SplitError(
+            f"Protocol {protocol!r} has no {' and no '.join(given)}.",
+            remedy="Leave that out, or use protocol 'image'.",
+        )
+    seed = 2019 if seed is None else seed
+    if protocol == "blocks":
+        return split_blocks(cells, folds=folds, seed=seed)
+    return split_groups(cells, by=protocol, folds=folds, seed=seed)
+
+
+def _check_protocol(cells: pd.DataFrame, protocol: str) -> None:
+    """Refuse a protocol that does not exist, or that the table's data set lacks."""
     if protocol not in PROTOCOLS:
         raise SplitError(
             f"There is no split protocol {protocol!r}.", remedy=suggest(protocol, PROTOCOLS)
         )
-    if protocol == "image":
-        return split_images(cells, seed=120 if seed is None else seed)
-    return split_groups(cells, by=protocol, folds=folds, seed=2019 if seed is None else seed)
+    entry = DATASETS.get(cells.attrs.get("dataset", ""))
+    if entry is not None and protocol not in entry.protocols:
+        has = _join(map(repr, entry.protocols))
+        raise SplitError(
+            f"{entry.title} cannot be split by {protocol!r}.",
+            where=f"data set {entry.name}",
+            remedy=f"Use one of {has}.",
+        )
 
 
-def split_images(cells: pd.DataFrame, *, ratio: float = 0.8, seed: int = 120) -> Split:
-    """The report's split: image by image, so that subjects stand in both parts.
+def split_images(
+    cells: pd.DataFrame,
+    *,
+    shares: tuple[float, ...] = (0.8, 0.2),
+    order: str = "shuffled",
+    seed: int = 120,
+    official_test: bool = False,
+) -> Split:
+    """Split image by image, as the sources did, so that subjects stand in several parts.
 
-    Per class the file names are sorted, shuffled by Python's `random` with the same seed,
-    and cut at `int(ratio * n)`. There are two parts; the report calls the second one test
-    set and chooses the checkpoint on it, so it is named `validation` here.
+    `shuffled`: per class the names are sorted, shuffled by Python's `random` with the same
+    seed, and cut: train first, then validation, then test. `listed`: per class the names
+    are sorted by fold and name, not shuffled, and validation is cut off first, then train,
+    then test. Cuts lie at `int(share * n)`, computed exactly, where `share` is the sum of
+    the shares so far. With two shares there is no test part; the report calls its second
+    part test set and chooses the checkpoint on it, so it is named `validation` here.
 
     Parameters
     ----------
     cells : pandas.DataFrame
         Cell table.
-    ratio : float
-        Share of the first part.
+    shares : tuple of float
+        Of train and validation, or of train, validation and test; together 1.
+    order : {"shuffled", "listed"}
+        Order in which the images of a class are cut.
     seed : int
-        Seed set anew for each class.
+        Seed set anew for each class; without effect where the order is `listed`.
+    official_test : bool
+        Make the labelled images of the official preliminary phase the test part, where
+        the table holds any; the certificate says whether it did.
 
     Returns
     -------
@@ -104,22 +159,66 @@ def split_images(cells: pd.DataFrame, *, ratio: float = 0.8, seed: int = 120) ->
     Raises
     ------
     SplitError
-        When a class has too few images to stand in both parts.
+        When the shares do not sum to 1, the order is unknown, there would be two test
+        parts, or a class has too few images to stand in every part.
 
     Notes
     -----
-    Source: figure 9 of the report (`mir2019report`).
+    Sources: `shuffled` is figure 9 of the report (`mir2019report`); `listed` is what
+    `ImageDataGenerator(validation_split=...)` of Keras does (`unnithan2021`).
     """
-    table = _usable(cells)
-    part = {}
-    for label in sorted(table.label.unique()):
-        names = sorted(table.image[table.label == label])
-        random.Random(seed).shuffle(names)
-        cut = int(ratio * len(names))
-        part |= dict.fromkeys(names[:cut], "train") | dict.fromkeys(names[cut:], "validation")
+    exact = _exact_shares(shares)
+    if order not in _ORDERS:
+        raise SplitError(f"There is no order {order!r}.", remedy=suggest(order, _ORDERS))
+    if official_test and len(exact) == 3:
+        raise SplitError(
+            "There cannot be two test parts, a share and the official one.",
+            remedy="Give two shares, or leave official_test out.",
+        )
+    table = _usable(cells, phases=("final",) if official_test else ("preliminary", "final"))
+    held = table.fold.isin(["preliminary"])
+    listed = table[~held].sort_values(["fold", "image"] if order == "listed" else "image")
+    part = dict.fromkeys(table.image[held], "test")
+    for _, names in listed.groupby("label").image:
+        part |= _cut(list(names), exact, order, seed)
     table["part"] = table.image.map(part)
-    _require_classes(table, "image", PARTS[:2])
-    return _certified(table, "image", {"ratio": ratio, "seed": seed})
+    _require_classes(table, "image", PARTS if held.any() else PARTS[: len(exact)])
+    settings = {
+        "shares": list(map(float, shares)),
+        "order": order,
+        "seed": seed if order == "shuffled" else None,
+        "official_test": bool(held.any()),
+    }
+    return _certified(table, "image", settings)
+
+
+def _exact_shares(shares: Iterable[float]) -> list[Fraction]:
+    """Shares as the fractions that were meant: .64 and .16 are .8, which floats are not."""
+    try:
+        exact = [Fraction(share).limit_denominator(10**6) for share in shares]
+    except (TypeError, ValueError, OverflowError):
+        exact = []
+    if len(exact) not in (2, 3) or min(exact) <= 0 or sum(exact) != 1:
+        raise SplitError(
+            f"The images cannot be cut into shares of {shares!r}.",
+            remedy="Give two or three positive shares (train, validation, test) that sum to 1.",
+        )
+    return exact
+
+
+def _cut(names: list[str], shares: list[Fraction], order: str, seed: int) -> dict[str, str]:
+    """Part of each of the sorted names of one class."""
+    parts = list(zip(PARTS, shares, strict=False))
+    if order == "shuffled":
+        random.Random(seed).shuffle(names)
+    else:
+        parts[:2] = parts[1::-1]
+    ends = [int(share * len(names)) for share in accumulate(share for _, share in parts)]
+    return {
+        name: part
+        for (part, _), start, end in zip(parts, [0, *ends], ends, strict=False)
+        for name in names[start:end]
+    }
 
 
 def split_groups(
@@ -156,33 +255,18 @@ def split_groups(
         When the column is empty, there are fewer than three folds or there is no such
         fold, a class has fewer groups than `folds`, or a part is left without a class.
     """
-    if by not in PROTOCOLS[1:]:
-        raise SplitError(f"Nothing is kept together by {by!r}.", remedy=suggest(by, PROTOCOLS[1:]))
-    if folds < 3:
-        raise SplitError(
-            f"{folds} folds cannot give a training, a validation and a test part.",
-            remedy="Use at least 3 folds.",
-        )
-    if fold not in (None, *range(folds)):
-        raise SplitError(
-            f"There is no fold {fold} of {folds}.",
-            remedy=f"Choose one from 0 to {folds - 1}.",
-        )
+    if by not in _TOGETHER:
+        raise SplitError(f"Nothing is kept together by {by!r}.", remedy=suggest(by, _TOGETHER))
+    _check_folds(folds, fold)
     table = _usable(cells)
     if table[by].isna().any():
         raise SplitError(
             f"The data set does not name the {by} of each image.",
             where=table.image[table[by].isna()].iloc[0],
-            remedy="Use protocol 'image', and say beside the result that patients may be shared.",
+            remedy="Use protocol 'image' (or 'blocks', where files are numbered), and say beside "
+            "the result that patients may be shared.",
         )
-    counts = table.groupby("label")[by].nunique()
-    if counts.min() < folds:
-        raise SplitError(
-            f"Class {counts.idxmin()} has {counts.min()} {by}s, too few for {folds} folds.",
-            remedy="Use more data."
-            if counts.min() < 3
-            else f"Use at most {counts.min()} folds, or more data.",
-        )
+    _require_several(table.groupby("label")[by].nunique(), f"{by}s", folds)
     table["part"] = "train"
     dealt = _deal(table, by, folds, seed)
     chosen = _draw_fold(table, by, dealt, seed) if fold is None else fold
@@ -193,6 +277,59 @@ def split_groups(
     table.loc[min(rest, key=partial(_imbalance, table.label)), "part"] = "validation"
     _require_classes(table, by)
     return _certified(table, by, {"folds": folds, "seed": seed, "fold": chosen})
+
+
+def split_blocks(
+    cells: pd.DataFrame, *, folds: int = 5, seed: int = 2019, fold: int | None = None
+) -> Split:
+    """Split so that images with neighbouring numbers stay together.
+
+    Per class the images, in the order of the numbers in their names, are cut into `folds`
+    contiguous blocks of equal size; one block is the test part and another the validation
+    part, the same of each class. Where a data set names no patients but was numbered
+    patient by patient, as B-ALL seems to be, this is the nearest to a split by patient; a
+    patient may still stand on both sides of an edge between blocks.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table whose image names end in a number.
+    folds : int
+        Number of blocks.
+    seed : int
+        Seed of the draw of the two blocks.
+    fold : int, optional
+        Which block becomes the test part, counted from 0; drawn when not given.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    SplitError
+        When images have no number, there are fewer than three blocks or there is no such
+        block, or a class has fewer images than blocks.
+    """
+    _check_folds(folds, fold)
+    table = _usable(cells)
+    number = table.image.map(image_number)
+    if number.isna().any():
+        raise SplitError(
+            "The images of this data set are not numbered, so there are no blocks of them.",
+            where=table.image[number.isna()].iloc[0],
+            remedy="Use protocol 'group', or 'image'.",
+        )
+    _require_several(table.label.value_counts(), "images", folds)
+    drawn = random.Random(seed).sample(range(folds), folds)
+    test = drawn[0] if fold is None else fold
+    validation = next(block for block in drawn if block != test)
+    ordered = table.assign(number=number).sort_values(["number", "image"])
+    place = ordered.groupby("label").cumcount()
+    block = place * folds // ordered.groupby("label").image.transform("size")
+    table["part"] = block.map({test: "test", validation: "validation"}).fillna("train")
+    settings = {"folds": folds, "seed": seed, "fold": test, "validation": validation}
+    return _certified(table, "blocks", settings)
 
 
 def require_subjects(cells: pd.DataFrame) -> pd.DataFrame:
@@ -213,12 +350,38 @@ def require_subjects(cells: pd.DataFrame) -> pd.DataFrame:
     return cells
 
 
-def _usable(cells: pd.DataFrame) -> pd.DataFrame:
-    phases = cells.fold.isin(["preliminary", "final"])
-    table = cells[cells.label.notna() & ~phases].reset_index(drop=True)
+def _usable(
+    cells: pd.DataFrame, phases: tuple[str, ...] = ("preliminary", "final")
+) -> pd.DataFrame:
+    """Rows with a label, without those of some official test phases."""
+    table = cells[cells.label.notna() & ~cells.fold.isin(phases)].reset_index(drop=True)
     if table.empty:
         raise SplitError("There is no labelled image to split.", remedy="Check the data set.")
     return table
+
+
+def _check_folds(folds: int, fold: int | None) -> None:
+    if folds < 3:
+        raise SplitError(
+            f"{folds} folds cannot give a training, a validation and a test part.",
+            remedy="Use at least 3 folds.",
+        )
+    if fold not in (None, *range(folds)):
+        raise SplitError(
+            f"There is no fold {fold} of {folds}.",
+            remedy=f"Choose one from 0 to {folds - 1}.",
+        )
+
+
+def _require_several(counts: pd.Series, what: str, folds: int) -> None:
+    """Refuse a class with fewer of `what` than folds."""
+    if counts.min() < folds:
+        raise SplitError(
+            f"Class {counts.idxmin()} has {counts.min()} {what}, too few for {folds} folds.",
+            remedy="Use more data."
+            if counts.min() < 3
+            else f"Use at most {counts.min()} folds, or more data.",
+        )
 
 
 def _deal(table: pd.DataFrame, by: str, folds: int, seed: int) -> list[pd.Index]:

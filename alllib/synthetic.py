@@ -33,10 +33,18 @@ from .files import clear_errors, locked, whole_folder, write_json
 from .nuclei import draw_light, draw_nucleus, draw_stain
 from .parallel import progress_bar
 
-__all__ = ["SyntheticDesign", "make_dataset", "read_manifest"]
+__all__ = [
+    "SyntheticDesign",
+    "holds_design",
+    "make_dataset",
+    "open_stream",
+    "read_manifest",
+    "write_manifest",
+]
 
 GENERATOR = 3  # raise it when the same design no longer gives the same bytes
 _MANIFEST = "synthetic.json"
+_DATASETS = ("synthetic", "synthetic-subtypes")
 _LAYOUT = PurePosixPath("C-NMC_Leukemia", "training_data")
 _FOLDS = 3
 _UNEVEN = 0.55  # spread of the logarithm of a subject's number of images
@@ -133,13 +141,14 @@ def read_manifest(root: str | Path) -> dict | None:
     Parameters
     ----------
     root : path-like
-        What was given to `make_dataset`.
+        What was given to `make_dataset` or `alllib.smears.make_smears`.
 
     Returns
     -------
     dict or None
-        Keys `design`, `generator`, `subjects` (one dictionary each: subject, label, group,
-        fold, images), `duplicates` (pairs of paths relative to `root`) and `files`.
+        Keys `dataset` (its name in the registry), `design`, `generator`, `duplicates`
+        (pairs of paths relative to `root`) and `files`; for `synthetic` also `subjects`
+        (one dictionary each: subject, label, group, fold, images).
 
     Raises
     ------
@@ -153,14 +162,22 @@ def read_manifest(root: str | Path) -> dict | None:
         return None
     except ValueError:
         manifest = None
-    wanted = {"design", "generator", "subjects", "duplicates", "files"}
-    if not isinstance(manifest, dict) or not wanted <= manifest.keys():
-        raise DataError(
-            "This manifest of synthetic cells is damaged.",
-            where=path,
-            remedy=f"Delete the folder {root} and make the data set again.",
-        )
-    return manifest
+    wanted = {"design", "generator", "duplicates", "files"}
+    if isinstance(manifest, dict):
+        manifest.setdefault("dataset", "synthetic")  # generators 1 to 3 did not say
+        wanted |= {"subjects"} if manifest["dataset"] == "synthetic" else set()
+        if wanted <= manifest.keys() and manifest["dataset"] in _DATASETS:
+            return manifest
+    raise DataError(
+        "This manifest of synthetic images is damaged.",
+        where=path,
+        remedy=f"Delete the folder {root} and make the data set again.",
+    )
+
+
+def write_manifest(root: str | Path, manifest: dict) -> None:
+    """Write the manifest of a synthetic data set, as `read_manifest` gives it."""
+    write_json(Path(root) / _MANIFEST, manifest)
 
 
 def make_dataset(
@@ -210,11 +227,12 @@ def make_dataset(
             remedy="Give a whole number from 1 up.",
         )
     with locked(root):
-        if not _stands(root, design):
+        pattern = f"{_LAYOUT}/fold_*/*/UID_*.{design.format}"
+        if not holds_design(root, "synthetic", asdict(design), GENERATOR, pattern=pattern):
             subjects, tasks, duplicates = _plan(design)
             with whole_folder(root) as partial:
                 _draw_all(partial, tasks, workers=workers, progress=progress)
-                write_json(partial / _MANIFEST, _describe(design, subjects, duplicates))
+                write_manifest(partial, _describe(design, subjects, duplicates))
     return root
 
 
@@ -228,6 +246,7 @@ def _describe(
         for one in subjects
     ]  # fmt: skip
     return {
+        "dataset": "synthetic",
         "design": asdict(design),
         "generator": GENERATOR,
         "subjects": rows,
@@ -236,26 +255,54 @@ def _describe(
     }
 
 
-def _stands(root: Path, design: SyntheticDesign) -> bool:
-    """Whether this very data set stands at `root`; anything else there is refused."""
+def holds_design(
+    root: str | Path, dataset: str, design: dict, generator: int, *, pattern: str
+) -> bool:
+    """Whether this very synthetic data set stands at `root`, whole.
+
+    Parameters
+    ----------
+    root : path-like
+        Where it would be.
+    dataset : str
+        Name in the registry.
+    design : dict
+        Values of its design.
+    generator : int
+        Number of the code that draws it.
+    pattern : str
+        What its images below `root` are called.
+
+    Returns
+    -------
+    bool
+        False where nothing is there yet.
+
+    Raises
+    ------
+    DataError
+        When something else is there, or images lack.
+    """
+    root = Path(root)
     with clear_errors(root):
         if not root.exists() or (root.is_dir() and not any(root.iterdir())):
             return False
         manifest = read_manifest(root)
     if manifest is None:
         raise DataError(
-            "Synthetic cells cannot be made here: the place holds something else.",
+            "Synthetic images cannot be made here: the place holds something else.",
             where=root,
             remedy="Name a folder that does not exist yet; nothing was deleted.",
         )
-    if manifest["design"] != asdict(design) or manifest["generator"] != GENERATOR:
+    here = [manifest[key] for key in ("dataset", "design", "generator")]
+    if here != [dataset, design, generator]:
         raise DataError(
-            "This folder holds synthetic cells of another design: "
-            f"{manifest['design']}, generator {manifest['generator']}.",
+            f"This folder holds synthetic images of another design: {here[0]}, {here[1]}, "
+            f"generator {here[2]}.",
             where=root,
             remedy="Name another folder, or delete this one; nothing was deleted.",
         )
-    found = sum(1 for _ in root.glob(f"{_LAYOUT}/fold_*/*/UID_*.{design.format}"))
+    found = sum(1 for _ in root.glob(pattern))
     if found != manifest["files"]:
         raise DataError(
             f"This synthetic data set has {found} images and should have {manifest['files']}.",
@@ -268,7 +315,7 @@ def _stands(root: Path, design: SyntheticDesign) -> bool:
 # The plan: who is there, and which file shows which nucleus ---------------------------
 
 
-def _stream(seed: int, *key: int) -> np.random.Generator:
+def open_stream(seed: int, *key: int) -> np.random.Generator:
     """Stream of chance of its own for each key, whoever draws from it and when."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
@@ -277,7 +324,7 @@ def _plan(
     design: SyntheticDesign,
 ) -> tuple[list[_Subject], list[_Task], list[tuple[str, str]]]:
     """Subjects, drawing tasks and the pairs of paths that show the same nucleus."""
-    rng = _stream(design.seed, _PLAN)
+    rng = open_stream(design.seed, _PLAN)
     few = max(_FOLDS, round(0.4 * design.subjects))
     many = design.subjects - few
     normal = int(np.clip(round(design.images / 3), 2 * few, design.images - 2 * many))
@@ -440,9 +487,9 @@ def _draw_batch(root: str, batch: Iterable[_Task]) -> int:
     count = 0
     for task in batch:
         seed, person = task.seed, task.person
-        stain = draw_stain(_stream(seed, _STAIN, person))
-        light = draw_light(_stream(seed, _LIGHT, *task.field))
-        rng = _stream(seed, _CELL, task.cell)
+        stain = draw_stain(open_stream(seed, _STAIN, person))
+        light = draw_light(open_stream(seed, _LIGHT, *task.field))
+        rng = open_stream(seed, _CELL, task.cell)
         picture = Image.fromarray(draw_nucleus(rng, task.label, stain, light, size=task.size))
         for path in task.paths:
             picture.save(Path(root, path))

@@ -25,7 +25,14 @@ from alllib.datasets import (
 )
 from alllib.errors import DataError, DiskError, ImageError, RecipeError
 from alllib.images import read_image
-from alllib.layouts import FINAL, PRELIMINARY, PRELIMINARY_LABELS, subject_groups
+from alllib.layouts import (
+    FINAL,
+    PRELIMINARY,
+    PRELIMINARY_LABELS,
+    image_number,
+    subject_groups,
+)
+from alllib.smears import SmearDesign, make_smears
 from alllib.synthetic import SyntheticDesign, make_dataset
 
 pytestmark = pytest.mark.usefixtures("workspace")
@@ -167,6 +174,35 @@ def test_synthetic_folder_takes_the_groups_of_its_manifest(tmp_path):
     with pytest.raises(DataError, match="promises 32 images, 31 are here") as caught:
         load_cells(root)
     assert_names(caught.value, root)
+
+
+def test_synthetic_smears_are_told_from_ball_by_their_manifest(tmp_path):
+    root = make_smears(tmp_path / "smears", SmearDesign(images=20, size=32))
+    assert detect_dataset(root) == "synthetic-subtypes"
+    cells, twin = load_cells(root), get_dataset("ball2021")
+    assert cells.attrs["dataset"] == "synthetic-subtypes" and len(cells) == 20
+    assert cells[["subject", "group", "field", "fold"]].isna().all(axis=None)
+    entry = get_dataset("synthetic-subtypes")
+    assert (entry.classes, entry.positive) == (twin.classes, "")
+    assert entry.protocols == twin.protocols == ("image", "blocks") and entry.kaggle is None
+    with pytest.raises(DataError, match="no finished data set 'synthetic'") as caught:
+        load_cells(root, "synthetic")
+    assert_names(caught.value, root)
+    Path(cells.path[0]).unlink()
+    with pytest.raises(DataError, match="promises 20 images, 19 are here") as caught:
+        load_cells(root)
+    assert_names(caught.value, root)
+    (root / "synthetic.json").unlink()
+    assert detect_dataset(root) == "ball2021"
+    with pytest.raises(DataError, match="no finished data set 'synthetic-subtypes'"):
+        load_cells(root, "synthetic-subtypes")
+
+
+def test_numbers_are_those_of_the_names():
+    assert image_number("WBC-Malignant-Early-012") == 12 and image_number("WBC-Pro-1004") == 1004
+    assert image_number("WBC-Benign-001") == 1
+    for name in ("UID_1_2_3_all", "WBC-Other-001", "WBC-Pro", ""):
+        assert image_number(name) is None
 
 
 def test_fingerprint_follows_the_bytes_and_not_the_place(tmp_path, write_cnmc):

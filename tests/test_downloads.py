@@ -439,6 +439,21 @@ def test_unknown_and_synthetic_names():
     with pytest.raises(FetchError, match="made here") as caught:
         fetch_dataset("synthetic")
     assert "alllib data make" in caught.value.remedy
+    with pytest.raises(FetchError, match="made here") as caught:
+        fetch_dataset("synthetic-subtypes")
+    assert "'synthetic-subtypes'" in caught.value.remedy
+
+
+def test_prepare_smears(workspace):
+    made = prepare_data("synthetic-subtypes", images=20, seed=5)
+    assert made.is_relative_to(workspace / "_build" / "data")
+    cells = load_cells(made)
+    assert cells.attrs["dataset"] == "synthetic-subtypes" and len(cells) == 20
+    before = sorted(path.stat().st_mtime_ns for path in made.rglob("*.jpg"))
+    assert prepare_data("synthetic-subtypes", images=20, seed=5) == made
+    assert sorted(path.stat().st_mtime_ns for path in made.rglob("*.jpg")) == before
+    assert prepare_data("synthetic-subtypes", images=20, seed=6) != made
+    assert prepare_data("synthetic-subtypes", images=21, seed=5) != made
 
 
 def test_prepare_data(workspace, tmp_path):

@@ -24,6 +24,7 @@ from alllib import synthetic
 from alllib.baselines import describe_images, predict_forest
 from alllib.datasets import load_cells
 from alllib.errors import DataError, DiskError, ParameterError
+from alllib.nuclei import draw_light, draw_nucleus, draw_piece, draw_stain
 from alllib.splits import Split, make_split, scored_part, split_groups
 from alllib.synthetic import SyntheticDesign, make_dataset, read_manifest
 
@@ -289,6 +290,28 @@ def test_lost_image_and_damaged_manifest_are_named(tmp_path):
     assert read_manifest(tmp_path / "nowhere") is None
 
 
+def test_set_whose_manifest_does_not_say_what_it_is_stands_as_before(tmp_path):
+    root = make_dataset(tmp_path / "cells", TINY, progress=False)
+    manifest = read_manifest(root)
+    manifest.pop("dataset")  # as it was written before there were smears
+    (root / "synthetic.json").write_text(json.dumps(manifest))
+    assert make_dataset(root, TINY, progress=False) == root
+    assert read_manifest(root)["dataset"] == "synthetic"
+    (root / "synthetic.json").write_text(json.dumps(manifest | {"dataset": "other"}))
+    with pytest.raises(DataError, match="damaged"):
+        read_manifest(root)
+
+
+def test_drawing_is_that_of_its_generator():
+    """The pieces that smears are made of are those of the cells: same stream, same pixels."""
+    stain, light = draw_stain(np.random.default_rng(1)), draw_light(np.random.default_rng(2))
+    whole = draw_nucleus(np.random.default_rng(3), "ALL", stain, light, size=160)
+    piece = draw_piece(np.random.default_rng(3), "ALL", stain, light, scale=160 / 450)
+    rows, columns = (np.flatnonzero(whole.any((axis, 2))) for axis in (1, 0))
+    box = whole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    assert np.array_equal(box, piece)
+
+
 @pytest.mark.parametrize(
     "number, error", [(errno.ENOSPC, DiskError), (errno.EROFS, DiskError), (errno.EIO, OSError)]
 )
@@ -382,5 +405,5 @@ def test_manifest_states_the_design(full):
     root, manifest, *_ = full
     assert json.loads((root / "synthetic.json").read_text()) == manifest
     assert SyntheticDesign(**manifest["design"]) == SyntheticDesign(size=160)
-    assert manifest["generator"] == synthetic.GENERATOR
+    assert manifest["generator"] == synthetic.GENERATOR and manifest["dataset"] == "synthetic"
     assert set(manifest["subjects"][0]) == {"subject", "label", "group", "fold", "images"}

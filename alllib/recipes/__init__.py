@@ -2,136 +2,46 @@
 
 from __future__ import annotations
 
-import math
+import copy
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib.resources import files as package_files
-from types import MappingProxyType
-from typing import Any, get_type_hints
+from typing import Any
 
-from ..datasets import DATASETS
+import pandas as pd
+
 from ..errors import RecipeError, suggest
-from ..splits import PROTOCOLS
-
-__all__ = ["Recipe", "list_recipes", "load_recipe", "read_recipe", "resolve_protocol"]
-
-# What the package can do where a recipe names a way of doing it. A recipe that asks for
-# anything else is refused when it is read, not after hours of training.
-KNOWN = {
-    "data.dataset": tuple(DATASETS),
-    "data.published_protocol": PROTOCOLS,
-    "data.honest_protocol": PROTOCOLS,
-    "images.scale": ("unit",),
-    "architecture.weights": ("none",),
-    "training.optimizer": ("SGD",),
-    "training.loss": ("categorical_crossentropy",),
-    "training.checkpoint": ("val_accuracy",),
-}
-POSITIVE = (
-    *("images.crop", "images.input", "augmentation.samples", "augmentation.probability"),
-    *("architecture.minimum_input", "training.learning_rate", "training.batch"),
-    "training.epochs",
+from ..splits import PROTOCOLS, Split, make_split
+from .schema import (
+    AUGMENTATIONS,
+    Choice,
+    Recipe,
+    Variant,
+    check_values,
+    filled,
+    parameter,
+    plain,
 )
 
+__all__ = [
+    "Choice",
+    "Recipe",
+    "Variant",
+    "change_recipe",
+    "list_recipes",
+    "load_recipe",
+    "read_recipe",
+    "resolve_protocol",
+    "split_by_recipe",
+]
 
-@dataclass(frozen=True)
-class DataSettings:
-    """Data set, the protocol that the source used, and the honest one beside it."""
-
-    dataset: str
-    published_protocol: str
-    honest_protocol: str
-
-
-@dataclass(frozen=True)
-class ImageSettings:
-    """Centred crop and network input in pixels; `scale` "unit" maps 0..255 to 0..1."""
-
-    crop: int
-    input: int
-    scale: str
-
-
-@dataclass(frozen=True)
-class AugmentationSettings:
-    """Pictures drawn, nominal probability of each operation, and Augmentor's seed."""
-
-    samples: int
-    probability: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class ArchitectureSettings:
-    """Network by name, its settings, initial weights and smallest input in pixels."""
-
-    name: str
-    weights: str
-    minimum_input: int
-    settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Optimiser, loss and schedule; `checkpoint` is the validation metric that chooses."""
-
-    optimizer: str
-    learning_rate: float
-    momentum: float
-    loss: str
-    batch: int
-    epochs: int
-    checkpoint: str
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A parameter that the source leaves open, and the reason for our value."""
-
-    parameter: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One published system: how it was trained and what was reported.
-
-    `published` holds the source's own figures under their own names; they are compared
-    with, never computed from.
-    """
-
-    name: str
-    title: str
-    source: str
-    place: str
-    data: DataSettings
-    images: ImageSettings
-    augmentation: AugmentationSettings
-    architecture: ArchitectureSettings
-    training: TrainingSettings
-    published: Mapping[str, Any]
-    choice: tuple[Choice, ...] = field(default=())
-
-    def as_dict(self) -> dict:
-        """The recipe as plain dictionaries and lists."""
-        whole = {f.name: getattr(self, f.name) for f in fields(self)}
-        whole["architecture"] = asdict_mapping(self.architecture)
-        whole["published"] = dict(self.published)
-        whole["choice"] = [asdict(entry) for entry in self.choice]
-        for name in ("data", "images", "augmentation", "training"):
-            whole[name] = asdict(whole[name])
-        return whole
-
-
-def asdict_mapping(settings: ArchitectureSettings) -> dict:
-    """`dataclasses.asdict` for a dataclass that holds a read-only mapping."""
-    plain = {f.name: getattr(settings, f.name) for f in fields(settings)}
-    return plain | {"settings": dict(settings.settings)}
+# Tables that a recipe which extends another takes over whole or not at all: half of the
+# figures of one network beside half of another's would belong to neither.
+WHOLE = ("published", "literature", "architecture", "variant")
 
 
 def list_recipes() -> list[str]:
-    """Names of all recipes, sorted."""
+    """Names of all recipes, sorted, without their variants."""
     folder = package_files("alllib") / "recipes"
     names = (entry.name for entry in folder.iterdir())
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
@@ -140,23 +50,40 @@ def list_recipes() -> list[str]:
 def load_recipe(name: str) -> Recipe:
     """Recipe by name.
 
+    Parameters
+    ----------
+    name : str
+        Like `unnithan2021-2x2`, or with one of its variants `unnithan2021-2x2.adam`.
+
+    Returns
+    -------
+    Recipe
+
     Raises
     ------
     RecipeError
         When there is none of that name (the nearest is suggested), or its file is wrong.
     """
-    if name not in list_recipes():
-        raise RecipeError(f"There is no recipe {name!r}.", remedy=suggest(name, list_recipes()))
-    file = f"{name}.toml"
+    base, _, variant = name.partition(".")
+    if base not in list_recipes():
+        raise RecipeError(f"There is no recipe {name!r}.", remedy=suggest(base, list_recipes()))
+    file = f"{base}.toml"
     text = (package_files("alllib") / "recipes" / file).read_text("utf-8")
     recipe = read_recipe(text, origin=file)
-    if recipe.name != name:
+    if recipe.name != base:
         raise RecipeError(
             f"The recipe calls itself {recipe.name!r}.",
             where=f"{file}: name",
             remedy="Give the file and the recipe one name: records are listed by it.",
         )
-    return recipe
+    if not variant:
+        return recipe
+    known = {entry.name: entry for entry in recipe.variant}
+    if variant not in known:
+        raise RecipeError(
+            f"Recipe {base!r} has no variant {variant!r}.", remedy=suggest(variant, known)
+        )
+    return change_recipe(recipe, variant, known[variant].changes)
 
 
 def read_recipe(text: str, *, origin: str = "recipe") -> Recipe:
@@ -165,7 +92,9 @@ def read_recipe(text: str, *, origin: str = "recipe") -> Recipe:
     Parameters
     ----------
     text : str
-        Contents of the file.
+        Contents of the file. With `extends = "<recipe>"` it takes from that recipe what it
+        does not say itself; the tables `architecture`, `published`, `literature` and
+        `variant` whole, the others key by key.
     origin : str
         Name of the file, for messages.
 
@@ -176,19 +105,57 @@ def read_recipe(text: str, *, origin: str = "recipe") -> Recipe:
     Raises
     ------
     RecipeError
-        When the text is no TOML, a key is unknown or missing, a value has the wrong type or
-        is out of range, or something named (data set, protocol, optimiser, parameter of a
-        choice) does not exist here.
+        When the text is no TOML, a key is unknown, missing or without effect, a value has
+        the wrong type or is out of range, or something named (data set, protocol,
+        optimiser, parameter of a choice) does not exist here.
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(
-            f"The recipe is not valid TOML: {error}.", where=origin, remedy="Mend that place."
-        ) from error
-    recipe = _filled(Recipe, raw, f"{origin}: ")
-    _check_values(recipe.as_dict(), origin)
+    tables = _tables(text, origin)
+    recipe = filled(Recipe, tables, f"{origin}: ")
+    check_values(plain(recipe), tables, origin)
     return recipe
+
+
+def change_recipe(recipe: Recipe, variant: str, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values, named `<recipe>.<variant>`.
+
+    It carries no published figures, because none were published for it, and no reasons for
+    parameters that it changes.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    variant : str
+        Short name.
+    changes : mapping of str to object
+        Dotted parameters, like `training.l2`, to values.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    RecipeError
+        When a parameter is unknown, or a value is ill-typed or out of range.
+    """
+    tables, name = _given(recipe), f"{recipe.name}.{variant}"
+    for dotted, value in changes.items():
+        table, _, key = dotted.rpartition(".")
+        try:
+            parameter(recipe.as_dict(), dotted)
+            parameter(tables, table)[key] = plain(value)
+        except KeyError:
+            raise RecipeError(
+                f"The recipe has no parameter {dotted!r} to change.",
+                where=name,
+                remedy="Name a parameter by its dotted place, like 'training.batch'.",
+            ) from None
+    tables |= {"name": name, "title": f"{recipe.title}, {variant}"}
+    tables |= {"published": {}, "literature": {}, "variant": []}
+    tables["choice"] = [entry for entry in tables["choice"] if not _touched(entry, changes)]
+    changed = filled(Recipe, tables, f"{name}: ")
+    check_values(plain(changed), tables, name)
+    return changed
 
 
 def resolve_protocol(recipe: Recipe, protocol: str) -> str:
@@ -212,82 +179,86 @@ def resolve_protocol(recipe: Recipe, protocol: str) -> str:
     return names[protocol]
 
 
-def _filled(kind: type, raw: Any, place: str) -> Any:
-    """Instance of a dataclass from a TOML table, every key and type checked."""
-    if not isinstance(raw, dict):
-        raise _ill_typed(raw, "a table", place.removesuffix("."))
-    hints, known = get_type_hints(kind), {f.name: f for f in fields(kind)}
-    for key in raw:
-        if key not in known:
-            raise RecipeError(
-                f"Unknown parameter {key!r}.", where=place + key, remedy=suggest(key, known)
-            )
-    values = {}
-    for key, spec in known.items():
-        if key in raw:
-            values[key] = _converted(hints[key], raw[key], place + key)
-        elif spec.default is MISSING:
-            raise RecipeError(f"Parameter {key!r} is missing.", where=place + key, remedy="Add it.")
-    return kind(**values)
+def split_by_recipe(
+    recipe: Recipe, cells: pd.DataFrame, protocol: str = "honest", *, seed: int | None = None
+) -> Split:
+    """Split a cell table by a protocol, or by the one that the recipe's source used.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    cells : pandas.DataFrame
+        Cell table.
+    protocol : str
+        A protocol, `honest`, or `published`: then shares, order and seed are the source's.
+    seed : int, optional
+        Seed of the split; not used by `published`, whose seed is part of it.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    RecipeError, SplitError
+        When there is no such protocol, or the data does not allow it.
+    """
+    name = resolve_protocol(recipe, protocol)
+    if name != recipe.data.published_protocol:
+        return make_split(cells, name, seed=seed)
+    chosen = recipe.data
+    return make_split(
+        cells, name, seed=chosen.split_seed, shares=chosen.shares, order=chosen.order,
+        official_test=chosen.official_test,
+    )  # fmt: skip
 
 
-def _converted(hint: Any, value: Any, place: str) -> Any:
-    if hasattr(hint, "__dataclass_fields__"):
-        return _filled(hint, value, f"{place}.")
-    if hint == tuple[Choice, ...]:
-        if not isinstance(value, list):
-            raise _ill_typed(value, "a list of tables", place)
-        return tuple(_filled(Choice, entry, f"{place}.") for entry in value)
-    if hint == Mapping[str, Any]:
-        if not isinstance(value, dict):
-            raise _ill_typed(value, "a table", place)
-        return MappingProxyType(value)
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint or (hint is float and not math.isfinite(value)):
-        raise _ill_typed(
-            value, {int: "a whole number", float: "a number", str: "text"}[hint], place
-        )
-    return value
+def _tables(text: str, origin: str) -> dict:
+    """Tables of a recipe's text, with those of the recipe that it extends."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(
+            f"The recipe is not valid TOML: {error}.", where=origin, remedy="Mend that place."
+        ) from error
+    if "extends" not in tables:
+        return tables
+    parent = _given(load_recipe(str(tables.pop("extends"))))
+    merged = _merged(parent, tables)
+    choices = [entry for entry in parent["choice"] if not _touched(entry, _leaves(tables))]
+    own = tables.get("choice", [])
+    told = {entry.get("parameter") for entry in own if isinstance(entry, dict)}
+    merged["choice"] = [entry for entry in choices if entry["parameter"] not in told] + own
+    return merged
 
 
-def _ill_typed(value: Any, wanted: str, place: str) -> RecipeError:
-    return RecipeError(f"{value!r} is not {wanted}.", where=place, remedy=f"Write {wanted} here.")
+def _given(recipe: Recipe) -> dict:
+    """Tables of a recipe as a file would give them, without defaults that have no effect."""
+    tables = copy.deepcopy(recipe.as_dict())
+    kept = ("kind", *AUGMENTATIONS[recipe.augmentation.kind])
+    tables["augmentation"] = {key: tables["augmentation"][key] for key in kept}
+    return tables
 
 
-def _check_values(plain: dict, origin: str) -> None:
-    """Refuse what the package cannot do, and numbers out of range."""
-    for dotted, known in KNOWN.items():
-        value = _parameter(plain, dotted)
-        if value not in known:
-            raise RecipeError(
-                f"{value!r} is not known.",
-                where=f"{origin}: {dotted}",
-                remedy=suggest(value, known),
-            )
-    for dotted in POSITIVE:
-        if _parameter(plain, dotted) <= 0:
-            raise RecipeError(
-                f"{_parameter(plain, dotted)} is not positive.",
-                where=f"{origin}: {dotted}",
-                remedy="Give a positive number.",
-            )
-    for entry in plain["choice"]:
-        try:
-            _parameter(plain, entry["parameter"])
-        except KeyError:
-            raise RecipeError(
-                f"A choice names parameter {entry['parameter']!r}, which the recipe lacks.",
-                where=f"{origin}: choice",
-                remedy="Name a parameter by its dotted place, like 'training.momentum'.",
-            ) from None
+def _merged(parent: dict, child: dict, *, top: bool = True) -> dict:
+    merged = dict(parent)
+    for key, value in child.items():
+        both = isinstance(value, dict) and isinstance(parent.get(key), dict)
+        whole = top and key in WHOLE
+        merged[key] = _merged(parent[key], value, top=False) if both and not whole else value
+    return merged
 
 
-def _parameter(plain: dict, dotted: str) -> Any:
-    """Value at a dotted place; KeyError where there is none."""
-    here: Any = plain
-    for key in dotted.split("."):
-        if not isinstance(here, dict):
-            raise KeyError(dotted)
-        here = here[key]
-    return here
+def _leaves(tables: dict, place: str = "") -> list[str]:
+    """Dotted places that a file gives; a table that is taken over whole counts as one."""
+    found = []
+    for key, value in tables.items():
+        deeper = isinstance(value, dict) and not (place == "" and key in WHOLE)
+        found += _leaves(value, f"{place}{key}.") if deeper else [place + key]
+    return found
+
+
+def _touched(choice: dict, places: Any) -> bool:
+    """Whether the parameter of a choice is at, below or above one of the places."""
+    mine = choice["parameter"]
+    return any(mine == p or mine.startswith(f"{p}.") or p.startswith(f"{mine}.") for p in places)
