@@ -34,6 +34,7 @@ __all__ = [
     "firing_probability",
     "measure_firing",
     "plan_augmentation",
+    "vary_image",
     "write_augmented",
 ]
 
@@ -187,6 +188,59 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
+
+
+def vary_image(
+    image: np.ndarray,
+    generator: np.random.Generator,
+    *,
+    brightness: float,
+    contrast: float,
+    rotation: float,
+    flips: bool,
+) -> np.ndarray:
+    """Image turned, mirrored and changed in brightness and contrast at random.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        Shape (side, side, 3), uint8.
+    generator : numpy.random.Generator
+        Source of the draws.
+    brightness, contrast : float
+        All grey levels, and their distance from the image's mean, are multiplied by a
+        factor drawn from 1 - share to 1 + share.
+    rotation : float
+        Largest angle in degrees, to either side. What a turn uncovers is filled by
+        mirroring.
+    flips : bool
+        Mirror left-right and top-bottom, each with probability 1/2.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape and dtype of `image`.
+
+    Notes
+    -----
+    Source: kinds of change from the sheet `ball2023densenet`, which gives no amounts.
+    """
+    angle, bright, contrasting = generator.uniform(-1, 1, 3)
+    mirror = generator.integers(0, 2, 2) if flips else (0, 0)
+    varied = _turned(image, angle * rotation) if rotation else image
+    varied = varied[:: -1 if mirror[0] else 1, :: -1 if mirror[1] else 1]
+    levels = varied.astype(np.float32) * (1 + bright * brightness)
+    mean = levels.mean()
+    levels = mean + (levels - mean) * (1 + contrasting * contrast)
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+
+
+def _turned(image: np.ndarray, degrees: float) -> np.ndarray:
+    side = image.shape[0]
+    edge = min(side - 1, -(-side * 21 // 100))  # a turn by 45 degrees needs 0.21 of the side
+    wide = np.pad(image, ((edge, edge), (edge, edge), (0, 0)), mode="reflect")
+    turned = Image.fromarray(wide).rotate(degrees, Image.Resampling.BILINEAR)
+    return np.asarray(turned)[edge : edge + side, edge : edge + side]
 
 
 def firing_probability(probability: float) -> float:

@@ -19,6 +19,7 @@ __all__ = [
     "RecordError",
     "SplitError",
     "StoreError",
+    "TrainingError",
     "suggest",
 ]
 
@@ -84,6 +85,10 @@ class RecipeError(AlllibError):
 
 class ParameterError(AlllibError):
     """A parameter or preset is unknown, unused or of the wrong type."""
+
+
+class TrainingError(AlllibError):
+    """A training cannot go on: memory is short."""
 
 
 class RecordError(AlllibError):

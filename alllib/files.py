@@ -22,6 +22,7 @@ __all__ = [
     "clear_errors",
     "hash_json",
     "locked",
+    "reserve_space",
     "restore_folder",
     "whole_file",
     "whole_folder",
@@ -174,6 +175,22 @@ def hash_json(value: Any) -> str:
     """SHA-256 (64 hexadecimal digits) of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def reserve_space(file: int, size: int) -> None:
+    """Reserve `size` bytes of an open file: a memory map on a full disk kills its process.
+
+    Raises
+    ------
+    OSError
+        When the disk is full; `clear_errors` makes it clear.
+    """
+    try:
+        os.posix_fallocate(file, 0, size)
+    except (AttributeError, OSError) as error:
+        # Not every system and file system can reserve; only a full disk matters.
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 @contextlib.contextmanager

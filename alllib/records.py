@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 FILES = ("run.json", "predictions.parquet", "history.csv")
 REQUIRED = (
     *("id", "status", "preset", "recipe", "dataset", "protocol", "parameters", "seed", "weights"),
+    *("backbone", "classes", "epochs", "pictures", "appearance"),
     *("images", "scored", "certificate", "data", "metrics", "device", "versions", "commit"),
     *("seconds", "images_per_second", "peak_memory", "finished"),
 )

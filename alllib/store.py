@@ -7,7 +7,6 @@ and `store.json`. Training and plots look images up by row.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterable
@@ -22,7 +21,15 @@ from PIL import Image
 from .cropping import crop_center
 from .datasets import data_fingerprint
 from .errors import ImageError, StoreError
-from .files import clear_errors, hash_json, locked, whole_folder, workspace, write_json
+from .files import (
+    clear_errors,
+    hash_json,
+    locked,
+    reserve_space,
+    whole_folder,
+    workspace,
+    write_json,
+)
 from .images import read_image
 from .parallel import map_images
 
@@ -180,13 +187,7 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> None:
         images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
         del images
         with path.open("r+b") as file:
-            size = os.fstat(file.fileno()).st_size
-            try:
-                os.posix_fallocate(file.fileno(), 0, size)
-            except (AttributeError, OSError) as error:
-                # Not every system and file system can reserve; only a full disk matters.
-                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-                    raise
+            reserve_space(file.fileno(), os.fstat(file.fileno()).st_size)
 
 
 def _write_row(target: str, crop: int | None, size: int, item: tuple[int, str]) -> None:

@@ -82,8 +82,9 @@ def result_rows(records: Iterable[Record]) -> list[dict]:
     -------
     list of dict
         `run, recipe, dataset, protocol, seed, images` (trained on), `scored` (part),
-        `scored_images`, `input` (pixels), `epochs, samples, pretrained, device, backend,
-        metrics, published` (accuracy or None), `certificate` (hash), `seconds, finished`.
+        `scored_images`, `input` (pixels), `epochs` (done), `pictures` (shown in an epoch),
+        `pretrained, backbone, device, backend, metrics, published` (accuracy or None),
+        `certificate` (hash), `seconds, finished`.
     """
     return [_row(record.run) for record in records]
 
@@ -101,9 +102,10 @@ def _row(run: dict) -> dict:
         "scored": run["scored"],
         "scored_images": run["metrics"]["images"],
         "input": run["parameters"]["input_size"],
-        "epochs": run["parameters"]["epochs"],
-        "samples": run["parameters"]["samples"],
+        "epochs": run["epochs"],
+        "pictures": run["pictures"],
         "pretrained": run["weights"] != "none",
+        "backbone": run["backbone"],
         "device": run["device"]["device"],
         "backend": run["device"]["backend"],
         "metrics": run["metrics"]["metrics"],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,12 +13,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .architectures import build_network
-from .augmentation import apply_symmetries, plan_augmentation
+from .architectures import build_network, feature_layer, image_scale, inference_model
 from .backend import describe_device, load_keras, package_versions, peak_memory
 from .datasets import data_fingerprint, get_dataset
-from .errors import DataError, ParameterError, RecipeError, SplitError
+from .errors import AlllibError, ParameterError, RecipeError, SplitError, TrainingError, suggest
 from .evaluation import score_predictions
+from .feeding import (
+    Pictures,
+    cache_features,
+    compute_features,
+    make_feed,
+    one_hot,
+    predict_batches,
+    still_pictures,
+    training_pictures,
+)
 from .files import hash_json
 from .parallel import progress_bar
 from .recipes import Recipe
@@ -24,7 +35,17 @@ from .records import Record, check_run, git_commit, save_record
 from .splits import Split, check_certificate, scored_part
 from .store import Store, open_store
 
-__all__ = ["RunSettings", "scale_images", "train_recipe"]
+__all__ = ["PRECISIONS", "RunSettings", "class_probabilities", "train_recipe"]
+
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+# Words of the backends for a device or a machine without memory left.
+SHORTAGE = (
+    "resource_exhausted",
+    "resource exhausted",
+    "out of memory",
+    "oom when",
+    "failed to allocate",
+)
 
 
 @dataclass(frozen=True)
@@ -37,14 +58,26 @@ class RunSettings:
         Side of the network's input in pixels.
     epochs : int
     samples : int
-        Augmented pictures, drawn once and used in every epoch.
+        Augmented pictures, drawn once and used in every epoch; only for recipes that draw
+        them, the others use each training image once an epoch.
+    batch : int
+        Images per step.
+    weights : {"imagenet", "none"}
+        Initial weights.
+    backbone : {"trained", "frozen"}
+    precision : {"float32", "mixed_float16", "mixed_bfloat16"}
+        Keras's policy for the numbers of the network.
     seed : int
-        Seed of initial weights, dropout and order.
+        Seed of initial weights, dropout, order and of what is varied from epoch to epoch.
     """
 
     input_size: int | None = None
     epochs: int | None = None
     samples: int | None = None
+    batch: int | None = None
+    weights: str | None = None
+    backbone: str | None = None
+    precision: str = "float32"
     seed: int = 1
 
     def filled(self, recipe: Recipe) -> RunSettings:
@@ -53,31 +86,42 @@ class RunSettings:
         Raises
         ------
         ParameterError
-            When a value is no whole number or out of range.
+            When a value is ill-typed, out of range or without effect.
         """
+        drawn = recipe.augmentation.kind == "augmentor"
+        if self.samples is not None and not drawn:
+            raise ParameterError(
+                f"samples = {self.samples!r} has no effect: {recipe.name} draws no pictures.",
+                where="samples",
+                remedy="Leave it out; an epoch shows each training image once.",
+            )
         published = {
             "input_size": recipe.images.input,
             "epochs": recipe.training.epochs,
-            "samples": recipe.augmentation.samples,
-        }
-        open_ones = {
-            name: value for name, value in published.items() if getattr(self, name) is None
-        }
+            "batch": recipe.training.batch,
+            "weights": recipe.architecture.weights,
+            "backbone": recipe.architecture.backbone,
+        } | ({"samples": recipe.augmentation.samples} if drawn else {})
+        open_ones = {k: value for k, value in published.items() if getattr(self, k) is None}
         full = replace(self, **open_ones)
-        for name, least in {**dict.fromkeys(published, 1), "seed": 0}.items():
+        least = {"input_size": 1, "epochs": 1, "batch": 1, "seed": 0} | (
+            {"samples": 1} if drawn else {}
+        )
+        for name, lowest in least.items():
             value = getattr(full, name)
-            if type(value) is not int or not least <= value < 2**32:
+            if type(value) is not int or not lowest <= value < 2**32:
                 raise ParameterError(
                     f"{name} = {value!r} cannot be used.",
                     where=name,
-                    remedy=f"Give a whole number, {least} or more.",
+                    remedy=f"Give a whole number, {lowest} or more.",
                 )
+        if full.precision not in PRECISIONS:
+            raise ParameterError(
+                f"precision = {full.precision!r} is not known.",
+                where="precision",
+                remedy=suggest(str(full.precision), PRECISIONS),
+            )
         return full
-
-
-def scale_images(images: np.ndarray) -> np.ndarray:
-    """Grey levels 0..255 (uint8) to 0..1 (float32), same shape."""
-    return images.astype(np.float32) / np.float32(255)
 
 
 def train_recipe(
@@ -88,7 +132,7 @@ def train_recipe(
     run_id: str | None = None,
     progress: bool = True,
 ) -> Record:
-    """Train a recipe's network on a split, score the best checkpoint, write the record.
+    """Train a recipe's network on a split, score the chosen epoch, write the record.
 
     Parameters
     ----------
@@ -114,6 +158,10 @@ def train_recipe(
         When `run_id` is taken by a run with other parameters.
     RecipeError
         When the data has other classes than the recipe, or the network cannot be built.
+    FetchError
+        When ImageNet weights are wanted and cannot be had.
+    TrainingError
+        When the memory does not suffice.
     StoreError, ImageError, DiskError
         From the store, and from writing the record.
     """
@@ -123,33 +171,35 @@ def train_recipe(
     parameters = _parameters(recipe, split, full)
     run_id = run_id or _run_id(recipe, split, full, parameters)
     check_run(run_id, parameters)
-    # Weights, dropout and order repeat from this seed, because nothing else draws from
-    # Keras's generator between here and the end of the training.
-    keras = load_keras()
-    keras.utils.set_random_seed(full.seed)
-    dataset = get_dataset(split.certificate["dataset"])
-    network = build_network(recipe, classes=len(dataset.classes), input_size=full.input_size)
-    _compile(network, recipe)
-    store = open_store(split.cells, size=full.input_size, crop=parameters["crop"])
+    classes = get_dataset(split.certificate["dataset"]).classes
+    if split.part("validation").empty:
+        raise SplitError(
+            "The split has no validation part to choose the checkpoint on.",
+            remedy="Use a protocol with a validation part.",
+        )
+    store = open_store(split.cells, size=full.input_size, crop=parameters["crop"] or None)
     started = time.monotonic()
-    best, history = _fit(network, recipe, split, store, full, progress=progress)
-    seconds = time.monotonic() - started
-    network.set_weights(best)
-    predictions = _predict(network, split, store, dataset.classes)
+    with clear_shortage(full.batch):
+        network = _build(recipe, full, len(classes))
+        pictures = training_pictures(
+            recipe, split.part("train"), store, samples=full.samples or 0, scale=parameters["scale"]
+        )
+        best, history = _fit(network, recipe, split, pictures, full, progress=progress)
+        seconds = time.monotonic() - started
+        network.set_weights(best)
+        final = inference_model(network)
+        predictions = _predict(final, split, store, parameters["scale"])
     run = _describe(recipe, split, full, parameters, predictions, run_id=run_id)
     run |= {
         "seconds": round(seconds, 2),
-        "images_per_second": round(full.samples * full.epochs / seconds, 2),
-        "model_parameters": int(network.count_params()),
+        "images_per_second": round(len(pictures) * len(history) / seconds, 2),
+        "epochs": len(history),
+        "pictures": len(pictures),
+        "model_parameters": int(final.count_params()),
+        "appearance": describe_appearance(split.part("train"), store),
         "peak_memory": peak_memory(),
     }
-    return save_record(run, predictions, history, network.save)
-
-
-def _crop(recipe: Recipe, cells: pd.DataFrame) -> int:
-    """The recipe's crop. Where every image of the data set is smaller, images are used
-    whole; one that alone is too small is an error of the store, and shrinks no other."""
-    return min(recipe.images.crop, int(cells[["width", "height"]].min(axis=1).max()))
+    return save_record(run, predictions, history, final.save)
 
 
 def _check_classes(recipe: Recipe, dataset: str) -> None:
@@ -164,11 +214,18 @@ def _check_classes(recipe: Recipe, dataset: str) -> None:
         )
 
 
+def _crop(recipe: Recipe, cells: pd.DataFrame) -> int:
+    """The recipe's crop, 0 for none. Where every image of the data set is smaller, images are
+    used whole; one that alone is too small is an error of the store, and shrinks no other."""
+    return min(recipe.images.crop, int(cells[["width", "height"]].min(axis=1).max()))
+
+
 def _parameters(recipe: Recipe, split: Split, settings: RunSettings) -> dict[str, Any]:
     """Everything that decides the result, besides the machine and the versions."""
     return asdict(settings) | {
         "crop": _crop(recipe, split.cells),
-        "recipe": hash_json(recipe.as_dict()),
+        "scale": image_scale(recipe, settings.weights),
+        "recipe": recipe.digest(),
         "certificate": split.certificate["hash"],
         "data": data_fingerprint(split.cells),
     }
@@ -179,147 +236,220 @@ def _run_id(recipe: Recipe, split: Split, settings: RunSettings, parameters: dic
     return f"{recipe.name}-{protocol}-{settings.input_size}px-s{settings.seed}-{digest}"
 
 
+@contextlib.contextmanager
+def clear_shortage(batch: int) -> Iterator[None]:
+    """Turn a backend's lack of memory into an error that says which batch to try.
+
+    Raises
+    ------
+    TrainingError
+        When memory is short.
+    """
+    try:
+        yield
+    except AlllibError:
+        raise
+    except Exception as error:  # each backend has a class of its own for it
+        text = f"{type(error).__name__} {error}".lower()
+        if not isinstance(error, MemoryError) and not any(word in text for word in SHORTAGE):
+            raise
+        remedy = (
+            f"Try a batch of {batch // 2} (`--batch {batch // 2}`), or a smaller input."
+            if batch > 1
+            else "Use a smaller input (`--input-size`), or a machine with more memory."
+        )
+        raise TrainingError(
+            f"The memory does not suffice for a batch of {batch}.", where="batch", remedy=remedy
+        ) from error
+
+
+def _build(recipe: Recipe, settings: RunSettings, classes: int):
+    """Network under the wanted precision, with penalties, from the run's seed."""
+    keras = load_keras()
+    # Weights, dropout and order repeat from this seed, because nothing else draws from
+    # Keras's generator between here and the end of the training.
+    keras.utils.set_random_seed(settings.seed)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(settings.precision)
+    try:
+        network = build_network(
+            recipe, classes=classes, input_size=settings.input_size, weights=settings.weights,
+            backbone=settings.backbone,
+        )  # fmt: skip
+    finally:
+        keras.config.set_dtype_policy(before)
+    if recipe.training.l1 or recipe.training.l2:
+        penalty = keras.regularizers.L1L2(l1=recipe.training.l1, l2=recipe.training.l2)
+        for variable in network.trainable_variables:
+            if variable.name == "kernel":  # the weights W of the penalty; no bias, no norm
+                variable.regularizer = penalty
+    return network
+
+
 def _compile(network, recipe: Recipe) -> None:
     keras = load_keras()
     chosen = recipe.training
-    optimizer = getattr(keras.optimizers, chosen.optimizer)(
-        learning_rate=chosen.learning_rate, momentum=chosen.momentum
-    )
+    settings = {key: value for key, value in chosen.optimizer.items() if key != "name"}
+    optimizer = getattr(keras.optimizers, chosen.optimizer["name"])(**settings)
     # On a CPU TensorFlow's XLA costs time (measured); without compilation JAX would run
     # every operation by itself.
     device = describe_device()
     jit = False if (device["backend"], device["kind"]) == ("tensorflow", "cpu") else "auto"
-    network.compile(optimizer, loss=chosen.loss, metrics=["accuracy"], jit_compile=jit)
+    several = len(network.outputs) > 1
+    network.compile(
+        optimizer,
+        loss=[chosen.loss] * len(network.outputs) if several else chosen.loss,
+        loss_weights=[1.0, recipe.architecture.settings["auxiliary_weight"]] if several else None,
+        metrics=[["accuracy"], []] if several else ["accuracy"],
+        jit_compile=jit,
+    )
 
 
 def _fit(
-    network, recipe: Recipe, split: Split, store: Store, settings: RunSettings, *, progress: bool
-) -> tuple[list[np.ndarray], pd.DataFrame]:
-    """Train; return the weights of the best epoch and the history."""
+    network, recipe: Recipe, split: Split, pictures: Pictures, settings: RunSettings,
+    *, progress: bool,
+) -> tuple[list[np.ndarray], pd.DataFrame]:  # fmt: skip
+    """Train; return the weights of the chosen epoch and the history."""
+    validation = still_pictures(split.part("validation"), pictures.store, scale=pictures.scale)
+    trained, inputs, seen = network, pictures.take, validation.take
+    backbone = _fixed_part(network, recipe, settings)
+    if backbone is not None:
+        trained = load_keras().Model(backbone.output, network.output)
+        inputs, seen = (
+            cache_features(compute_features(backbone, shown, progress=progress), shown)
+            for shown in (pictures, validation)
+        )
+    _compile(trained, recipe)
     classes = get_dataset(split.certificate["dataset"]).classes
-    plan = plan_augmentation(
-        split.part("train"),
-        samples=settings.samples,
-        probability=recipe.augmentation.probability,
-        seed=recipe.augmentation.seed,
-    )
-    labels = split.cells.set_index("image").label
-    rows, targets = store.rows(plan.image), _one_hot(labels[plan.image], classes)
-    train = _feed(store, rows, targets, plan.symmetry.to_numpy(), recipe, settings.seed)
-    part = split.part("validation")
-    if part.empty:
-        raise SplitError(
-            "The split has no validation part to choose the checkpoint on.",
-            remedy="Use a protocol with a validation part.",
-        )
-    still = np.zeros(len(part), np.uint8)
-    validation = _feed(
-        store, store.rows(part.image), _one_hot(part.label, classes), still, recipe, None
-    )
-    keeper = _best_keeper(recipe.training.checkpoint)
-    total = settings.samples * settings.epochs
-    # Closed by `with`, so that an interrupt does not leave the bar behind its message.
-    with progress_bar(total=total, shown=progress) as bar:
-        fitted = network.fit(
-            train, validation_data=validation, epochs=settings.epochs, shuffle=False, verbose=0,
-            callbacks=[_shuffler(train), keeper, _progress(bar, train, settings)],
-        )  # fmt: skip
-    history = pd.DataFrame(fitted.history)
-    history.insert(0, "epoch", range(1, len(history) + 1))
-    return keeper.weights, history
+    units = trained.outputs[0].shape[-1]
+    feed = make_feed(
+        inputs, one_hot(pictures.labels, classes)[:, -units:], batch=settings.batch,
+        seed=settings.seed, outputs=len(trained.outputs),
+    )  # fmt: skip
+    targets = one_hot(validation.labels, classes)
+
+    def score() -> dict[str, float]:
+        outputs = [found for _, found in predict_batches(final, seen, len(targets))]
+        return _validation_scores(class_probabilities(np.concatenate(outputs)), targets)
+
+    final = inference_model(trained)
+    with progress_bar(total=len(pictures) * settings.epochs, shown=progress) as bar:
+        watch = _watch(recipe, score, feed, bar, settings, len(pictures))
+        trained.fit(feed, epochs=settings.epochs, shuffle=False, verbose=0, callbacks=[watch])
+    if watch.kept is not None:
+        trained.set_weights(watch.kept)  # which `network` shares
+    return network.get_weights(), pd.DataFrame(watch.history)
 
 
-def _one_hot(labels: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
-    targets = pd.Index(classes).get_indexer(labels)
-    if (targets < 0).any():
-        raise DataError(
-            f"Class {labels.iloc[int(np.argmax(targets < 0))]!r} is none of the data set's.",
-            where=f"classes {', '.join(classes)}",
-            remedy="Split the cell table of one data set, as `load_cells` gives it.",
-        )
-    return np.eye(len(classes), dtype=np.float32)[targets]
+def _fixed_part(network, recipe: Recipe, settings: RunSettings):
+    """Frozen backbone whose outputs can be computed once; None where they change from epoch
+    to epoch, or where a second output starts inside it."""
+    fixed = settings.backbone == "frozen" and recipe.augmentation.kind != "online"
+    if not fixed or len(network.outputs) > 1:
+        return None
+    return load_keras().Model(network.input, network.get_layer(feature_layer(recipe)).output)
 
 
-def _feed(store, rows, targets, symmetries, recipe: Recipe, seed: int | None):
-    """Batches from the store. `shuffle` sets the order of an epoch, which depends on
-    (seed, epoch) alone; without a seed the order is that of the rows."""
+def _watch(recipe: Recipe, score: Callable, feed, bar, settings: RunSettings, pictures: int):
+    """Callback that sets the order of each epoch, scores the validation part after it, keeps
+    the best weights, stops early and moves the bar."""
     keras = load_keras()
+    metric, patience = recipe.training.checkpoint, recipe.training.patience
 
-    class Feed(keras.utils.PyDataset):
+    class Watch(keras.callbacks.Callback):
+        best, kept, waited = -np.inf, None, 0
+
         def __init__(self):
-            super().__init__(workers=1)
-            self.batch = recipe.training.batch
-            self.batches = -(-len(rows) // self.batch)
-            self.shuffle(0)
+            super().__init__()
+            self.history = []
 
-        def __len__(self) -> int:
-            return self.batches
-
-        def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-            chosen = self.order[number * self.batch : (number + 1) * self.batch]
-            images = apply_symmetries(store.images[rows[chosen]], symmetries[chosen])
-            return scale_images(images), targets[chosen]
-
-        def shuffle(self, epoch: int) -> None:
-            self.order = np.arange(len(rows))
-            if seed is not None:
-                np.random.default_rng([seed, epoch]).shuffle(self.order)
-
-    return Feed()
-
-
-def _shuffler(feed):
-    """Callback that sets the feed's order. The feed's own `on_epoch_end` would not do: Keras
-    calls it before the first epoch too, and a training that goes on would count anew."""
-    keras = load_keras()
-
-    class Shuffler(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             feed.shuffle(epoch)
 
-    return Shuffler()
-
-
-def _best_keeper(metric: str):
-    """Callback that keeps the weights of the epoch with the highest `metric`."""
-    keras = load_keras()
-
-    class BestKeeper(keras.callbacks.Callback):
-        best, weights = -np.inf, None
-
-        def on_epoch_end(self, epoch, logs=None):
-            if logs[metric] > self.best:
-                self.best, self.weights = logs[metric], None  # two copies need twice the memory
-                self.weights = self.model.get_weights()
-
-    return BestKeeper()
-
-
-def _progress(bar, feed, settings: RunSettings):
-    """Callback that moves a bar over all epochs: images/s and time left."""
-    keras = load_keras()
-
-    class Progress(keras.callbacks.Callback):
         def on_train_batch_end(self, number, logs=None):
-            bar.update(min(feed.batch, settings.samples - number * feed.batch))
+            bar.update(min(settings.batch, pictures - number * settings.batch))
 
         def on_epoch_end(self, epoch, logs=None):
-            done, accuracy = f"{epoch + 1}/{settings.epochs}", logs["val_accuracy"]
+            found = score()
+            # A network with a side classifier names its metrics by output.
+            own = {k.removeprefix("predictions_"): float(v) for k, v in (logs or {}).items()}
+            row = {"epoch": epoch + 1, "accuracy": own["accuracy"], "loss": own["loss"]}
+            self.history.append(row | found)
+            done, accuracy = f"{epoch + 1}/{settings.epochs}", found["val_accuracy"]
             bar.set_description(f"epoch {done}, validation accuracy {accuracy:.3f}")
+            if metric != "last":
+                self.judge(-found["val_loss"] if metric == "val_loss" else found[metric])
 
-    return Progress()
+        def judge(self, value):
+            if value > self.best:
+                self.best, self.kept, self.waited = value, None, 0  # two copies need more memory
+                self.kept = self.model.get_weights()
+                return
+            self.waited += 1
+            if patience and self.waited >= patience:
+                self.model.stop_training = True
+
+    return Watch()
 
 
-def _predict(network, split: Split, store: Store, classes: tuple[str, ...]) -> pd.DataFrame:
+def _validation_scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Mean cross-entropy, without penalties, and accuracy."""
+    true = targets.argmax(axis=1)
+    right = np.clip(probabilities[np.arange(len(true)), true], 1e-7, 1)
+    return {
+        "val_accuracy": float((probabilities.argmax(axis=1) == true).mean()),
+        "val_loss": float(-np.log(right).mean()),
+    }
+
+
+def class_probabilities(outputs: np.ndarray) -> np.ndarray:
+    """Probability of each class: outputs as they are, or both sides of a single unit.
+
+    Parameters
+    ----------
+    outputs : numpy.ndarray
+        Shape (n, classes), or (n, 1) with the probability of the second of two classes.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n, classes).
+    """
+    return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+
+
+def _predict(final, split: Split, store: Store, scale: str) -> pd.DataFrame:
     """Probabilities of each scored image, in the order of the cell table."""
+    classes = get_dataset(split.certificate["dataset"]).classes
     part = split.part(scored_part(split))
-    rows, found = store.rows(part.image), []
-    for start in range(0, len(rows), 64):
-        images = scale_images(store.images[rows[start : start + 64]])
-        found.append(np.asarray(network.predict_on_batch(images), dtype=np.float32))
+    pictures = still_pictures(part, store, scale=scale)
+    outputs = np.concatenate([o for _, o in predict_batches(final, pictures.take, len(part))])
     table = part[["image", "subject", "group", "label"]].reset_index(drop=True)
-    probabilities = pd.DataFrame(np.concatenate(found), columns=[f"p_{c}" for c in classes])
-    return pd.concat([table, probabilities], axis=1)
+    found = pd.DataFrame(class_probabilities(outputs), columns=[f"p_{c}" for c in classes])
+    return pd.concat([table, found], axis=1)
+
+
+def describe_appearance(cells: pd.DataFrame, store: Store) -> dict[str, list]:
+    """What training images look like, so that a prediction can tell an image unlike them.
+
+    Returns
+    -------
+    dict
+        `width`, `height` (smallest and largest, pixels), `edge` and `mean` (for each
+        colour, the 1 % and the 99 % quantile of the mean grey level of the outermost
+        pixels and of the whole image; of at most 1,000 images).
+    """
+    rows = store.rows(cells.image)
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), 1000)).astype(int))
+    images = store.images[np.sort(rows[chosen])]
+    edges = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1)
+    quantiles = [0.01, 0.99]
+    return {
+        "width": [int(cells.width.min()), int(cells.width.max())],
+        "height": [int(cells.height.min()), int(cells.height.max())],
+        "edge": np.quantile(edges.mean(axis=1), quantiles, axis=0).round(2).tolist(),
+        "mean": np.quantile(images.mean(axis=(1, 2)), quantiles, axis=0).round(2).tolist(),
+    }
 
 
 def _describe(
@@ -335,10 +465,12 @@ def _describe(
         "recipe": recipe.name,
         "recipe_text": recipe.as_dict(),
         "dataset": dataset.name,
+        "classes": list(dataset.classes),
         "protocol": split.certificate["protocol"],
         "parameters": parameters,
         "seed": settings.seed,
-        "weights": recipe.architecture.weights,
+        "weights": settings.weights,
+        "backbone": settings.backbone,
         "images": {part: sum(n.values()) for part, n in split.certificate["parts"].items()},
         "scored": scored_part(split),
         "certificate": split.certificate,

@@ -1,4 +1,4 @@
-"""ResNet-50: He and others (arXiv 1512.03385), with the two-class head of the report's comparison."""
+"""ResNet-50: He and others (arXiv 1512.03385), with a head for the classes at hand."""
 
 from __future__ import annotations
 
