@@ -7,14 +7,21 @@ import os
 import platform
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from .errors import DependencyError
 
-__all__ = ["describe_device", "load_keras", "package_versions", "peak_memory", "thread_count"]
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["describe_device", "gradient", "load_keras", "package_versions", "peak_memory",
+           "thread_count"]  # fmt: skip
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pandas",
             "pillow", "scikit-learn", "Augmentor")  # fmt: skip
@@ -56,6 +63,77 @@ def _quiet_start() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def gradient(
+    function: Callable[[keras.KerasTensor], keras.KerasTensor], values: np.ndarray
+) -> np.ndarray:
+    """Gradient of the sum of `function(values)` with respect to `values`.
+
+    Keras leaves differentiation to its backend; this is the one place that asks for it.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a tensor of the active backend and returns one, through `keras.ops` and layers
+        called with `training=False` alone.
+    values : numpy.ndarray
+        Any shape; taken as float32.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape of `values`, float32; zero where the function does not depend on them.
+
+    Raises
+    ------
+    DependencyError
+        When Keras or its backend is not installed, or is one that has no gradient here.
+    """
+    keras = load_keras()
+    backend = keras.backend.backend()
+    if backend not in _GRADIENTS:
+        raise DependencyError(
+            f"Gradients are not to be had with backend {backend!r}.",
+            remedy=f"Set KERAS_BACKEND to one of {', '.join(_GRADIENTS)}.",
+        )
+
+    def total(inputs):
+        return keras.ops.sum(function(inputs))
+
+    return _GRADIENTS[backend](total, np.asarray(values, np.float32))
+
+
+def _tensorflow_gradient(total: Callable, values: np.ndarray) -> np.ndarray:
+    tensorflow = import_module("tensorflow")
+    inputs = tensorflow.constant(values)
+    # Not the network's weights: a tape that watches them keeps every map of the network.
+    with tensorflow.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(inputs)
+        result = total(inputs)
+    slopes = tape.gradient(result, inputs, unconnected_gradients="zero")
+    return tensorflow.convert_to_tensor(slopes).numpy()
+
+
+def _jax_gradient(total: Callable, values: np.ndarray) -> np.ndarray:
+    jax = import_module("jax")
+    return np.array(jax.grad(total)(jax.numpy.asarray(values)))  # a copy: JAX's is read-only
+
+
+def _torch_gradient(total: Callable, values: np.ndarray) -> np.ndarray:
+    torch = import_module("torch")
+    inputs = load_keras().ops.convert_to_tensor(values).detach().clone().requires_grad_()
+    with torch.enable_grad():
+        result = total(inputs)
+    if not result.requires_grad:  # the function used no input
+        return np.zeros_like(values)
+    (slopes,) = torch.autograd.grad(result, inputs, allow_unused=True)
+    return np.zeros_like(values) if slopes is None else slopes.cpu().numpy()
+
+
+_GRADIENTS = {
+    "tensorflow": _tensorflow_gradient, "jax": _jax_gradient, "torch": _torch_gradient,
+}  # fmt: skip
 
 
 def describe_device() -> dict[str, str | int]:

@@ -1,4 +1,4 @@
-"""Command line: `alllib data|run|notebooks|train|results`."""
+"""Command line: `alllib data|run|notebooks|systems|train|predict|results`."""
 
 from __future__ import annotations
 
@@ -79,7 +79,12 @@ def _parser() -> argparse.ArgumentParser:
     twins = commands.add_parser("notebooks", help="write the .ipynb twin of each notebook")
     twins.add_argument("folder", nargs="?", default="notebooks", type=Path)
     twins.set_defaults(command=_write_twins)
+    systems = commands.add_parser("systems", help="compare the networks with their sources")
+    systems.add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all")
+    systems.add_argument("--json", action="store_true", help="print JSON")
+    systems.set_defaults(command=_show_systems)
     _add_train(commands.add_parser("train", help="train a recipe's network"))
+    _add_predict(commands.add_parser("predict", help="class probabilities of new images"))
     results = commands.add_parser("results", help="list finished runs with their metrics")
     results.add_argument("folder", nargs="?", help="folder of records (default: results and runs)")
     results.add_argument("--json", action="store_true", help="print JSON")
@@ -98,6 +103,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     fetch.set_defaults(command=_fetch_data)
     make = verbs.add_parser("make", help="write a synthetic data set")
     make.add_argument("root", nargs="?", type=Path, help="folder (default: below _build/data)")
+    make.add_argument("--dataset", default="synthetic", help="synthetic or synthetic-subtypes")
     make.add_argument("--images", type=int, default=1000)
     make.add_argument("--seed", type=int, default=2019)
     make.set_defaults(command=_make_data)
@@ -112,16 +118,28 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe")
+    parser.add_argument("recipe", help="like unnithan2021-2x2, or a variant unnithan2021-2x2.adam")
     parser.add_argument("--protocol", default="honest", help="published, honest, or a name")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--run", metavar="ID", help="name of the run record")
-    parser.add_argument("--data", default="synthetic", help="`synthetic`, a name, or a folder")
-    parser.add_argument("--images", type=int, default=1000, help="number of synthetic cells")
+    parser.add_argument("--data", help="a name, or a folder (default: the synthetic twin)")
+    parser.add_argument("--images", type=int, default=1000, help="number of synthetic images")
     parser.add_argument("--input-size", type=int, help="pixels (default: the recipe's)")
     parser.add_argument("--epochs", type=int, help="default: the recipe's")
     parser.add_argument("--samples", type=int, help="augmented pictures (default: the recipe's)")
+    parser.add_argument("--batch", type=int, help="images per step (default: the recipe's)")
+    parser.add_argument("--weights", choices=["imagenet", "none"], help="default: the recipe's")
+    parser.add_argument("--backbone", choices=["trained", "frozen"], help="default: the recipe's")
+    parser.add_argument("--precision", default="float32", help="float32, mixed_float16, ...")
     parser.set_defaults(command=_train)
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
+    parser.add_argument("--run", metavar="ID", required=True, help="id or folder of a trained run")
+    parser.add_argument("--cam", metavar="FOLDER", type=Path, help="write Grad-CAM pictures here")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(command=_predict)
 
 
 def _check_data(given: argparse.Namespace) -> int:
@@ -143,12 +161,25 @@ def _fetch_data(given: argparse.Namespace) -> None:
 
 def _make_data(given: argparse.Namespace) -> None:
     from .downloads import prepare_data
+    from .errors import suggest
+    from .smears import SmearDesign, make_smears
     from .synthetic import SyntheticDesign, make_dataset
 
+    makers = {
+        "synthetic": (make_dataset, SyntheticDesign),
+        "synthetic-subtypes": (make_smears, SmearDesign),
+    }
+    if given.dataset not in makers:
+        raise ParameterError(
+            f"{given.dataset!r} is no data set that can be made.",
+            where="--dataset",
+            remedy=suggest(given.dataset, makers),
+        )
     if given.root is None:
-        print(prepare_data(images=given.images, seed=given.seed))
+        print(prepare_data(given.dataset, images=given.images, seed=given.seed))
     else:
-        print(make_dataset(given.root, SyntheticDesign(images=given.images, seed=given.seed)))
+        make, design = makers[given.dataset]
+        print(make(given.root, design(images=given.images, seed=given.seed)))
 
 
 def _run_notebook(given: argparse.Namespace) -> None:
@@ -177,22 +208,46 @@ def _write_twins(given: argparse.Namespace) -> None:
         print(path)
 
 
+def _show_systems(given: argparse.Namespace) -> int:
+    from .systems import system_rows, system_table, systems_agree
+
+    rows = system_rows(given.recipes or None)
+    print(json.dumps(rows, indent=2) if given.json else system_table(rows).to_string(index=False))
+    return 0 if systems_agree(rows) else 1
+
+
 def _train(given: argparse.Namespace) -> None:
     from .datasets import load_cells
     from .downloads import prepare_data
-    from .recipes import load_recipe, resolve_protocol
-    from .splits import make_split
+    from .recipes import load_recipe, split_by_recipe
     from .tables import interval
     from .training import RunSettings, train_recipe
 
     recipe = load_recipe(given.recipe)
-    cells = load_cells(prepare_data(given.data, images=given.images))
-    split = make_split(cells, resolve_protocol(recipe, given.protocol))
-    settings = RunSettings(given.input_size, given.epochs, given.samples, given.seed)
+    twin = {"ball2021": "synthetic-subtypes"}.get(recipe.data.dataset, "synthetic")
+    settings = RunSettings(
+        input_size=given.input_size, epochs=given.epochs, samples=given.samples,
+        batch=given.batch, weights=given.weights, backbone=given.backbone,
+        precision=given.precision, seed=given.seed,
+    )  # fmt: skip
+    settings.filled(recipe)  # a wrong word is said before images are read
+    cells = load_cells(prepare_data(given.data or twin, images=given.images))
+    split = split_by_recipe(recipe, cells, given.protocol)
     record = train_recipe(recipe, split, settings=settings, run_id=given.run)
     print(record.path)
     print("accuracy", interval(record.run["metrics"]["metrics"]["accuracy"]),
           "on the", record.run["scored"], "part")  # fmt: skip
+
+
+def _predict(given: argparse.Namespace) -> None:
+    from .prediction import load_run, predict_images, predictions_as_json, predictions_as_text
+
+    trained = load_run(given.run)
+    found = predict_images(trained, given.images, cam_folder=given.cam)
+    if given.json:
+        print(json.dumps(predictions_as_json(trained, found), indent=2))
+    else:
+        print(predictions_as_text(trained, found))
 
 
 def _show_results(given: argparse.Namespace) -> None:

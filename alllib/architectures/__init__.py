@@ -167,4 +167,4 @@ def inference_model(network: keras.Model) -> keras.Model:
     if len(network.outputs) == 1:
         return network
     keras = load_keras()
-    return keras.Model(network.inputs, network.outputs[0], name=network.name)
+    return keras.Model(network.input, network.outputs[0], name=network.name)

@@ -52,9 +52,11 @@ def load_backbone(
             remedy="Check the network; or put the file that Keras names there by hand; or start "
             'from random weights: `--weights none`, in a notebook `weights = "none"`.',
         ) from error
+    maps = backbone.output
     if pooling:
-        pooled = layers.GlobalAveragePooling2D(name="avg_pool")(backbone.output)
-        backbone = keras.Model(backbone.input, pooled, name=backbone.name)
+        maps = layers.GlobalAveragePooling2D(name="avg_pool")(maps)
+    # Keras puts the input of its own into a list, and would warn at each call without one.
+    backbone = keras.Model(backbone.inputs[0], maps, name=backbone.name)
     for layer in backbone.layers:
         layer.trainable = not frozen
     return backbone

@@ -1,0 +1,156 @@
+"""What a run did and found, beside its recipe: tables and sentences for pages."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from .datasets import get_dataset
+from .records import Record
+
+__all__ = [
+    "choice_table",
+    "deviation_table",
+    "surest_errors",
+    "tell_confusion",
+    "tell_history",
+    "tell_result",
+    "tell_run",
+]
+
+
+def choice_table(recipe) -> pd.DataFrame:
+    """What a source leaves open: `parameter`, `value` and `reason`, one row each."""
+    whole = recipe.as_dict()
+
+    def value(dotted: str) -> str:
+        here = whole
+        for key in dotted.split("."):
+            here = here[key]
+        if isinstance(here, dict):
+            return ", ".join(f"{key} = {entry}" for key, entry in here.items())
+        return ", ".join(map(str, here)) if isinstance(here, list) else str(here)
+
+    return pd.DataFrame(
+        [
+            {"parameter": c.parameter, "value": value(c.parameter), "reason": c.reason}
+            for c in recipe.choice
+        ]
+    )
+
+
+def deviation_table(record: Record) -> pd.DataFrame:
+    """Settings of the recipe beside those of the run: `setting`, `recipe`, `this run`,
+    `same`."""
+    run = record.run
+    asked, done = run["recipe_text"], run["parameters"]
+    epochs = str(run["epochs"])
+    rows = [
+        (
+            "data set",
+            get_dataset(asked["data"]["dataset"]).title,
+            get_dataset(run["dataset"]).title,
+        ),
+        ("split", asked["data"]["published_protocol"], run["protocol"]),
+        ("input", f"{asked['images']['input']} px", f"{done['input_size']} px"),
+        ("epochs", str(asked["training"]["epochs"]), epochs),
+        ("images in a step", str(asked["training"]["batch"]), str(done["batch"])),
+        ("initial weights", _start(asked["architecture"]["weights"]), _start(run["weights"])),
+        ("backbone", asked["architecture"]["backbone"], run["backbone"]),
+        ("precision", "float32", done["precision"]),
+    ]
+    if done["samples"] is not None:
+        pictures = f"{asked['augmentation']['samples']:,}"
+        rows.insert(4, ("pictures in an epoch", pictures, f"{done['samples']:,}"))
+    return pd.DataFrame(
+        [(*row, "yes" if row[1] == row[2] else "no") for row in rows],
+        columns=["setting", "recipe", "this run", "same"],
+    )
+
+
+def _start(weights: str) -> str:
+    return "random" if weights == "none" else "ImageNet"
+
+
+def tell_run(record: Record) -> str:
+    """Sentence on what was trained, how long and on what machine."""
+    run = record.run
+    start = "random weights (not pretrained)" if run["weights"] == "none" else "ImageNet weights"
+    frozen = ", its backbone frozen" if run["backbone"] == "frozen" else ""
+    steps = run["epochs"] * -(-run["pictures"] // run["parameters"]["batch"])
+    return (
+        f"The run took {steps:,} steps of {run['parameters']['batch']} images in {run['epochs']} "
+        f"epochs, at {run['parameters']['input_size']} pixels, from {start}{frozen}, on "
+        f"{run['device']['device']} ({run['device']['kind']}) with {run['device']['backend']}: "
+        f"{run['images_per_second']:.0f} images per second, the building of the network included."
+    )
+
+
+def tell_result(record: Record) -> str:
+    """Sentences on the score, the majority rule, and what can be compared with the source."""
+    run = record.run
+    scores = run["metrics"]
+    accuracy = scores["metrics"]["accuracy"]["value"]
+    majority = max(map(sum, scores["confusion"])) / scores["images"]
+    own = run["dataset"] == run["recipe_text"]["data"]["dataset"]
+    published = run["recipe_text"]["published"].get("accuracy")
+    text = (
+        f"On the {run['scored']} part, split by {run['protocol']}, the network scores "
+        f"{accuracy:.3f}; always answering with the commonest class would score {majority:.3f}. "
+    )
+    if published is None:
+        return text + "No figure was published for this variant."
+    text += f"The source reports {published:.4f}. "
+    if not own:
+        return text + (
+            "These images are not those of the source, so the two numbers cannot be compared."
+        )
+    same = (deviation_table(record).same == "yes").all()
+    return text + (
+        "Every setting is that of the recipe."
+        if same
+        else "The table of settings above says in what the two differ."
+    )
+
+
+def tell_history(record: Record) -> str:
+    """Alternative text of a learning curve."""
+    last = record.history.iloc[-1]
+    return (
+        f"In the last of {len(record.history)} epochs the training loss is {last.loss:.2f} and the "
+        f"training accuracy {last.accuracy:.3f}; the validation loss is {last.val_loss:.2f} and "
+        f"the validation accuracy {last.val_accuracy:.3f}."
+    )
+
+
+def tell_confusion(record: Record) -> str:
+    """Alternative text of a confusion matrix."""
+    scores = record.run["metrics"]
+    rows = []
+    for label, row in zip(scores["classes"], scores["confusion"], strict=True):
+        called = ", ".join(f"{n} {name}" for n, name in zip(row, scores["classes"], strict=True))
+        rows.append(f"of {sum(row)} {label}, called {called}")
+    return "Counts of true against predicted class: " + "; ".join(rows) + "."
+
+
+def surest_errors(record: Record, cells: pd.DataFrame, *, count: int = 6) -> pd.DataFrame:
+    """Wrongly classified images with the highest predicted probability.
+
+    Parameters
+    ----------
+    record : Record
+    cells : pandas.DataFrame
+        Cell table of the images that were scored.
+    count : int
+        At most so many rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `image, path, label, predicted, certainty`, surest first; empty where all is right.
+    """
+    columns = [name for name in record.predictions if name.startswith("p_")]
+    found = record.predictions.merge(cells[["image", "path"]], on="image")
+    found["predicted"] = found[columns].idxmax(axis=1).str.removeprefix("p_")
+    found["certainty"] = found[columns].max(axis=1)
+    wrong = found[found.predicted != found.label].nlargest(count, "certainty")
+    return wrong[["image", "path", "label", "predicted", "certainty"]].reset_index(drop=True)
