@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from .datasets import get_dataset
@@ -10,6 +12,7 @@ from .records import Record
 __all__ = [
     "choice_table",
     "deviation_table",
+    "newest_runs",
     "surest_errors",
     "tell_confusion",
     "tell_history",
@@ -69,6 +72,14 @@ def deviation_table(record: Record) -> pd.DataFrame:
 
 def _start(weights: str) -> str:
     return "random" if weights == "none" else "ImageNet"
+
+
+def newest_runs(records: Iterable[Record]) -> list[Record]:
+    """The newest of the records of each recipe, data set and protocol, by recipe."""
+    kept = {}
+    for record in sorted(records, key=lambda record: record.run["finished"]):
+        kept[tuple(record.run[key] for key in ("recipe", "dataset", "protocol"))] = record
+    return [kept[key] for key in sorted(kept)]
 
 
 def tell_run(record: Record) -> str:

@@ -27,8 +27,8 @@ __all__ = ["Record", "check_run", "git_commit", "list_records", "read_record", "
 _log = logging.getLogger(__name__)
 FILES = ("run.json", "predictions.parquet", "history.csv")
 REQUIRED = (
-    *("id", "status", "preset", "recipe", "dataset", "protocol", "parameters", "seed", "weights"),
-    *("backbone", "classes", "epochs", "pictures", "appearance"),
+    *("id", "status", "preset", "recipe", "recipe_text", "dataset", "classes", "protocol"),
+    *("parameters", "seed", "weights", "backbone", "epochs", "pictures", "appearance"),
     *("images", "scored", "certificate", "data", "metrics", "device", "versions", "commit"),
     *("seconds", "images_per_second", "peak_memory", "finished"),
 )

@@ -8,7 +8,6 @@ import pandas as pd
 
 from .evaluation import METRICS
 from .files import hash_json
-from .recipes import load_recipe
 from .records import Record
 
 __all__ = ["crossing_table", "interval", "metric_table", "part_table", "result_rows",
@@ -28,6 +27,7 @@ PROTOCOL_TITLES = {
     "field": "by field of view",
     "subject": "by subject name",
     "group": "by subject group",
+    "blocks": "by blocks of numbers",
 }
 
 
@@ -81,38 +81,37 @@ def result_rows(records: Iterable[Record]) -> list[dict]:
     Returns
     -------
     list of dict
-        `run, recipe, dataset, protocol, seed, images` (trained on), `scored` (part),
-        `scored_images`, `input` (pixels), `epochs` (done), `pictures` (shown in an epoch),
-        `pretrained, backbone, device, backend, metrics, published` (accuracy or None),
-        `certificate` (hash), `seconds, finished`.
+        `run, recipe, title, dataset, protocol, seed, images` (trained on), `scored` (part),
+        `scored_images`, `input` (pixels), `epochs` (done), `batch`, `pictures` (shown in an
+        epoch), `pretrained, backbone, precision, device, backend, metrics, published`
+        (accuracy or None), `certificate` (hash), `seconds, seconds_per_epoch, finished`.
     """
     return [_row(record.run) for record in records]
 
 
 def _row(run: dict) -> dict:
-    recipe = load_recipe(run["recipe"])
-    own = run["dataset"] == recipe.data.dataset
+    # The recipe as it was trained: it may be a variant made in a notebook, which no file names.
+    recipe, settings = run["recipe_text"], run["parameters"]
+    own = run["dataset"] == recipe["data"]["dataset"]
+    same = ("recipe", "dataset", "protocol", "seed", "scored", "epochs", "pictures", "backbone")
     return {
         "run": run["id"],
-        "recipe": run["recipe"],
-        "dataset": run["dataset"],
-        "protocol": run["protocol"],
-        "seed": run["seed"],
+        **{name: run[name] for name in same},
+        "title": recipe["title"],
         "images": run["images"]["train"],
-        "scored": run["scored"],
         "scored_images": run["metrics"]["images"],
-        "input": run["parameters"]["input_size"],
-        "epochs": run["epochs"],
-        "pictures": run["pictures"],
+        "input": settings["input_size"],
+        "batch": settings["batch"],
+        "precision": settings["precision"],
         "pretrained": run["weights"] != "none",
-        "backbone": run["backbone"],
         "device": run["device"]["device"],
         "backend": run["device"]["backend"],
         "metrics": run["metrics"]["metrics"],
         # A published number stands beside results on its own data set only.
-        "published": recipe.published.get("accuracy") if own else None,
+        "published": recipe["published"].get("accuracy") if own else None,
         "certificate": run["certificate"]["hash"],
         "seconds": run["seconds"],
+        "seconds_per_epoch": round(run["seconds"] / run["epochs"], 2),
         "finished": run["finished"],
     }
 
@@ -124,7 +123,7 @@ def result_table(records: Iterable[Record]) -> pd.DataFrame:
         published = "" if row["published"] is None else f"{row['published']:.4f}"
         rows.append(
             {
-                "system": load_recipe(row["recipe"]).title,
+                "system": row["title"],
                 "data": row["dataset"],
                 "split": PROTOCOL_TITLES.get(row["protocol"], row["protocol"]),
                 "published accuracy": published,
@@ -136,7 +135,7 @@ def result_table(records: Iterable[Record]) -> pd.DataFrame:
                 "epochs": row["epochs"],
                 "seed": row["seed"],
                 "pretrained": "yes" if row["pretrained"] else "no",
-                "seconds per epoch": round(row["seconds"] / row["epochs"], 1),
+                "seconds per epoch": round(row["seconds_per_epoch"], 1),
                 "device": row["device"],
             }
         )

@@ -16,55 +16,79 @@
 #
 # :::{admonition} Before you start
 # **You will learn** to read a result with its split, scale and interval.
-# **You need** a finished run, such as the one of [the proposed network](proposed_model.ipynb).
-# **Reading time**: about five minutes.
+# **You need** finished runs, such as those of the pages of the systems, [AlexNet](alexnet.ipynb)
+# first. **Reading time**: about five minutes.
 # :::
 
 # %% tags=["parameters"]
-data = "synthetic"  # synthetic, a name (cnmc2019), or a folder
-images = 600  # number of synthetic cells
-seed = 2019  # seed of the synthetic cells
+folder = ""  # folder of records; empty: the runs of this workspace
 
 # %%
-from alllib.datasets import get_dataset, load_cells
-from alllib.downloads import prepare_data
+from alllib.comparison import newest_runs
 from alllib.figures import plot_intervals, say, set_style, show
+from alllib.recipes import list_recipes, load_recipe
 from alllib.records import list_records
-from alllib.splits import make_split, require_subjects
 from alllib.tables import interval, result_rows, result_table, style
 
 # %%
 set_style()
-root = prepare_data(data, images=images, seed=seed)
-cells = require_subjects(load_cells(root))
-fingerprint = make_split(cells, "image").certificate["data"]
-records = list_records()
-here = [record for record in records if record.run["data"] == fingerprint]
-title = get_dataset(cells.attrs["dataset"]).title
+records = list_records(folder or None)
+newest = newest_runs(r for r in records if not r.recorded)
+systems = [r for r in newest if "." not in r.run["recipe"]]
+variants = [r for r in newest if "." in r.run["recipe"]]
+recipes = list_recipes()
+missing = sorted(set(recipes) - {r.run["recipe"] for r in systems})
 
 # %% tags=["hide-input"]
 say(
-    f"There are **{len(here)}** finished runs on the images of this page ({title}, fingerprint "
-    f"`{fingerprint[:12]}`), the last of "
-    f"{max(record.run['finished'] for record in here)[:10]}."
-    if here
-    else f"There is no finished run on the images of this page ({title}) yet: run the notebook "
-    "`proposed_model` first, or `alllib train mir2019-proposed`."
+    f"There are **{len(systems)}** newest runs of {len(recipes) - len(missing)} of the "
+    f"{len(recipes)} systems, one for each data set and split, the last of "
+    f"{max(r.run['finished'] for r in systems)[:10]}."
+    if systems
+    else "There is no finished run yet: run a notebook of a system first, or `alllib train "
+    "mir2019-proposed`."
 )
+say(
+    "No run yet of: " + ", ".join(missing) + "."
+    if missing
+    else "No system is missing."
+)
+
+# %% [markdown]
+# ## What the sources report
+#
+# One number each, without an interval, and the images that it was scored on in the source's own
+# words.
+
+# %%
+import pandas as pd
+
+reported = pd.DataFrame(
+    [
+        {
+            "system": recipe.title,
+            "source": recipe.source,
+            "published accuracy": f"{recipe.published['accuracy']:.4f}",
+            "scored part": recipe.published["scored"],
+            "split": recipe.data.published_protocol,
+        }
+        for recipe in map(load_recipe, recipes)
+    ]
+)
+style(reported, "What the sources report.")
 
 # %% [markdown]
 # ## The table
 #
 # One row per run. *Published* is the number of the source; it stands beside runs on the data set
 # of the source only. *Ours* is that of the run, with a 95 % interval from resampling subject
-# groups where a part holds several of each class. The scale of the run stands in its row.
+# groups where a part holds several of each class, and images where no subject is known. The scale
+# of the run stands in its row: a run at a small input for few epochs says nothing of its source.
 
 # %%
-style(result_table(here), "Runs on the images of this page.")
+style(result_table(systems), "The newest run of each system and split.")
 
 # %%
-import pandas as pd
-
 rows = pd.DataFrame(
     [
         {
@@ -72,7 +96,7 @@ rows = pd.DataFrame(
             **row["metrics"]["accuracy"],
             "published": row["published"],
         }
-        for row in result_rows(here)
+        for row in result_rows(systems)
     ]
 )
 
@@ -83,9 +107,17 @@ if len(rows):
     ]
     show(
         plot_intervals(rows),
-        caption="Accuracy of each run on the images of this page.",
+        caption="Accuracy of the newest run of each system and split.",
         alt="; ".join(told) + ".",
     )
+
+# %% [markdown]
+# Variants are recipes with one thing changed, such as those of [the page on
+# overfitting](overfitting.ipynb).
+
+# %%
+caption = "Runs of variants." if variants else "There is no run of a variant."
+style(result_table(variants), caption)
 
 # %% [markdown]
 # ## Recorded runs
@@ -95,8 +127,8 @@ if len(rows):
 
 # %% tags=["hide-input"]
 recorded = [record for record in records if record.recorded]
-caption = "Recorded runs." if recorded else "There are no recorded runs yet."
-style(result_table(recorded), caption)
+kept = "Recorded runs." if recorded else "There are no recorded runs yet."
+style(result_table(recorded), kept)
 
 # %% [markdown]
 # ## What these numbers are not

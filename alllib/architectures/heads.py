@@ -44,7 +44,7 @@ def load_backbone(
     try:
         backbone = make(weights=None if weights == "none" else weights, **settings)
     except Exception as error:  # Keras raises bare `Exception` where a download fails
-        if weights == "none":
+        if weights == "none" or isinstance(error, MemoryError):
             raise
         raise FetchError(
             f"The ImageNet weights of {name} could not be loaded ({error}).",

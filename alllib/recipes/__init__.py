@@ -38,6 +38,8 @@ __all__ = [
 # Tables that a recipe which extends another takes over whole or not at all: half of the
 # figures of one network beside half of another's would belong to neither.
 WHOLE = ("published", "literature", "architecture", "variant")
+# What a variant may change; a change of anything else would have no effect.
+CHANGEABLE = ("data", "images", "augmentation", "architecture", "training")
 
 
 def list_recipes() -> list[str]:
@@ -64,7 +66,7 @@ def load_recipe(name: str) -> Recipe:
     RecipeError
         When there is none of that name (the nearest is suggested), or its file is wrong.
     """
-    base, _, variant = name.partition(".")
+    base, dot, variant = name.partition(".")
     if base not in list_recipes():
         raise RecipeError(f"There is no recipe {name!r}.", remedy=suggest(base, list_recipes()))
     file = f"{base}.toml"
@@ -76,7 +78,7 @@ def load_recipe(name: str) -> Recipe:
             where=f"{file}: name",
             remedy="Give the file and the recipe one name: records are listed by it.",
         )
-    if not variant:
+    if not dot:
         return recipe
     known = {entry.name: entry for entry in recipe.variant}
     if variant not in known:
@@ -127,7 +129,8 @@ def change_recipe(recipe: Recipe, variant: str, changes: Mapping[str, Any]) -> R
     variant : str
         Short name.
     changes : mapping of str to object
-        Dotted parameters, like `training.l2`, to values.
+        Dotted parameters, like `training.l2`, or whole tables, like `augmentation`, to
+        values.
 
     Returns
     -------
@@ -142,8 +145,10 @@ def change_recipe(recipe: Recipe, variant: str, changes: Mapping[str, Any]) -> R
     for dotted, value in changes.items():
         table, _, key = dotted.rpartition(".")
         try:
+            if dotted.partition(".")[0] not in CHANGEABLE:
+                raise KeyError(dotted)
             parameter(recipe.as_dict(), dotted)
-            parameter(tables, table)[key] = plain(value)
+            (parameter(tables, table) if table else tables)[key] = plain(value)
         except KeyError:
             raise RecipeError(
                 f"The recipe has no parameter {dotted!r} to change.",
@@ -223,13 +228,30 @@ def _tables(text: str, origin: str) -> dict:
         ) from error
     if "extends" not in tables:
         return tables
-    parent = _given(load_recipe(str(tables.pop("extends"))))
-    merged = _merged(parent, tables)
-    choices = [entry for entry in parent["choice"] if not _touched(entry, _leaves(tables))]
-    own = tables.get("choice", [])
-    told = {entry.get("parameter") for entry in own if isinstance(entry, dict)}
-    merged["choice"] = [entry for entry in choices if entry["parameter"] not in told] + own
+    parent = _given(_parent(tables, f"{origin}: extends"))
+    del tables["extends"]
+    merged, own = _merged(parent, tables), tables.get("choice", [])
+    if isinstance(own, list):  # what is none is refused where types are checked
+        told = [entry.get("parameter") for entry in own if isinstance(entry, dict)]
+        kept = [
+            entry
+            for entry in parent["choice"]
+            if entry["parameter"] not in told and not _touched(entry, _leaves(tables))
+        ]
+        merged["choice"] = kept + own
     return merged
+
+
+def _parent(tables: dict, place: str) -> Recipe:
+    """The recipe that another extends."""
+    name = str(tables["extends"])
+    known = [entry for entry in list_recipes() if entry != tables.get("name")]
+    if name.partition(".")[0] not in known:
+        what = "A recipe cannot extend itself." if name == tables.get("name") else (
+            f"There is no recipe {name!r} to extend."
+        )  # fmt: skip
+        raise RecipeError(what, where=place, remedy=suggest(name, known))
+    return load_recipe(name)
 
 
 def _given(recipe: Recipe) -> dict:

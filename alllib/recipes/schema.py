@@ -34,6 +34,7 @@ OPTIMIZERS = {
     "RMSprop": ("learning_rate", "rho", "momentum", "epsilon", "centered"),
     "Adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"),
 }
+SWITCHES = ("nesterov", "centered", "amsgrad")  # the settings that are no numbers
 AUGMENTATIONS = {
     "none": (),
     "augmentor": ("samples", "probability", "seed"),
@@ -180,9 +181,15 @@ class Recipe:
         return plain(self)
 
     def digest(self) -> str:
-        """Hash of what decides a training, without titles, published figures and reasons."""
+        """Hash of what decides a training, without titles, published figures and reasons.
+
+        The data is left out too: a split's certificate speaks for it. Equal numbers count
+        as one, written 0 or 0.0.
+        """
         parts = ("images", "augmentation", "architecture", "training")
-        return hash_json({name: plain(getattr(self, name)) for name in parts})
+        decides = {name: plain(getattr(self, name)) for name in parts}
+        del decides["architecture"]["minimum_input"]  # it refuses, and changes nothing
+        return hash_json(_evened(decides))
 
 
 def plain(value: Any) -> Any:
@@ -194,6 +201,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
     return value
+
+
+def _evened(value: Any) -> Any:
+    """Whole numbers among the floats of plain tables as integers."""
+    if isinstance(value, dict):
+        return {key: _evened(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_evened(entry) for entry in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def filled(kind: type, raw: Any, place: str) -> Any:
@@ -258,23 +274,69 @@ def check_values(whole: dict, given: dict, origin: str) -> None:
                 f"{value!r} is not known.", where=f"{origin}: {dotted}",
                 remedy=suggest(str(value), known),
             )  # fmt: skip
+    _check_protocols(whole["data"], f"{origin}: data")
     kind = whole["augmentation"]["kind"]
     _check_keys(given["augmentation"], ("kind", *AUGMENTATIONS[kind]), f"{origin}: augmentation")
-    optimizer = whole["training"]["optimizer"]
-    _check_keys(
-        optimizer, ("name", *OPTIMIZERS[optimizer["name"]]), f"{origin}: training.optimizer"
-    )
+    _check_optimizer(whole["training"]["optimizer"], f"{origin}: training.optimizer")
     for dotted in (*POSITIVE, *NOT_NEGATIVE):
         table, _, key = dotted.rpartition(".")
         if table == "augmentation" and key not in AUGMENTATIONS[kind]:
             continue
         value = parameter(whole, dotted)
-        if type(value) not in (int, float) or value < 0 or (dotted in POSITIVE and value == 0):
+        if value < 0 or (dotted in POSITIVE and value == 0):
             wanted = "a positive number" if dotted in POSITIVE else "0 or more"
-            raise RecipeError(
-                f"{value!r} is not {wanted}.", where=f"{origin}: {dotted}", remedy=f"Give {wanted}."
-            )
+            raise _out_of_range(value, wanted, f"{origin}: {dotted}")
+    if whole["augmentation"]["probability"] > 1:
+        place = f"{origin}: augmentation.probability"
+        raise _out_of_range(whole["augmentation"]["probability"], "1 or less", place)
+    _check_shares(whole["data"], f"{origin}: data.shares")
+    _check_patience(whole["training"], f"{origin}: training.patience")
     _check_references(whole, origin)
+
+
+def _out_of_range(value: Any, wanted: str, place: str) -> RecipeError:
+    return RecipeError(f"{value!r} is not {wanted}.", where=place, remedy=f"Give {wanted}.")
+
+
+def _check_optimizer(optimizer: dict, place: str) -> None:
+    _check_keys(optimizer, ("name", *OPTIMIZERS[optimizer["name"]]), place)
+    for key in OPTIMIZERS[optimizer["name"]]:
+        value, here = optimizer[key], f"{place}.{key}"
+        if key in SWITCHES:
+            if type(value) is not bool:
+                raise _ill_typed(value, "true or false", here)
+        elif type(value) not in (int, float) or not math.isfinite(value):
+            raise _ill_typed(value, "a number", here)
+        elif value < 0:
+            raise _out_of_range(value, "0 or more", here)
+
+
+def _check_protocols(data: dict, place: str) -> None:
+    """Both protocols must be ones that the data set can be split by."""
+    known = DATASETS[data["dataset"]].protocols
+    for key in ("published_protocol", "honest_protocol"):
+        if data[key] not in known:
+            raise RecipeError(
+                f"{data['dataset']} cannot be split by {data[key]!r}.",
+                where=f"{place}.{key}", remedy=suggest(data[key], known),
+            )  # fmt: skip
+
+
+def _check_shares(data: dict, place: str) -> None:
+    shares, parts = data["shares"], (2,) if data["official_test"] else (2, 3)
+    right = len(shares) in parts and min(shares) > 0 and math.isclose(sum(shares), 1)
+    if not right:
+        number = "two" if data["official_test"] else "two or three"
+        raise _out_of_range(shares, f"{number} positive shares that sum to 1", place)
+
+
+def _check_patience(training: dict, place: str) -> None:
+    if training["patience"] and training["checkpoint"] == "last":
+        raise RecipeError(
+            "'patience' has no effect where the checkpoint is the last epoch.",
+            where=place,
+            remedy="Choose 'val_accuracy' or 'val_loss' as the checkpoint, or a patience of 0.",
+        )
 
 
 def _present(whole: dict, dotted: str, origin: str) -> Any:
