@@ -33,6 +33,7 @@ from alllib.augmentation import (
     firing_probability,
     measure_firing,
     plan_augmentation,
+    vary_image,
     write_augmented,
 )
 from alllib.datasets import load_cells
@@ -149,9 +150,10 @@ def test_plan_is_repeatable_and_leaves_the_random_state_alone(cells):
 COMMAND = """
 import hashlib, sys
 from alllib.augmentation import plan_augmentation
-from alllib.datasets import load_cells
-from alllib.splits import PROTOCOLS, make_split
-splits = [make_split(load_cells(sys.argv[1]), protocol, folds=3) for protocol in PROTOCOLS]
+from alllib.datasets import DATASETS, load_cells
+from alllib.splits import make_split
+protocols = DATASETS["cnmc2019"].protocols
+splits = [make_split(load_cells(sys.argv[1]), protocol, folds=3) for protocol in protocols]
 plan = plan_augmentation(splits[0].part("train"), samples=200)
 print(*[split.certificate["hash"] for split in splits])
 print(hashlib.sha256(plan.to_csv().encode()).hexdigest())
@@ -235,6 +237,107 @@ def test_impossible_plans_are_refused(cells):
     for probability in (0, -0.1, 1.1, float("nan")):
         with pytest.raises(AugmentationError, match="no probability"):
             plan_augmentation(cells, samples=3, probability=probability)
+
+
+# Variation from epoch to epoch ----------------------------------------------------------
+
+STILL = {"brightness": 0.0, "contrast": 0.0, "rotation": 0.0, "flips": False}
+NOISE = np.random.default_rng(2).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+
+
+def varied(image=NOISE, seed=1, **amounts) -> np.ndarray:
+    return vary_image(image, np.random.default_rng(seed), **(STILL | amounts))
+
+
+AMOUNTS = st.fixed_dictionaries(
+    {
+        "brightness": st.floats(0, 0.9),
+        "contrast": st.floats(0, 0.9),
+        "rotation": st.floats(0, 180),
+        "flips": st.booleans(),
+    }
+)
+
+
+@given(st.integers(1, 12), st.integers(0, 2**32), AMOUNTS)
+def test_any_variation_keeps_shape_dtype_and_source_and_repeats(side, seed, amounts):
+    image = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    before = image.copy()
+    first = varied(image, seed, **amounts)
+    assert first.shape == image.shape and first.dtype == np.uint8
+    assert np.array_equal(image, before) and not np.shares_memory(first, image)
+    assert np.array_equal(first, varied(image, seed, **amounts))
+    assert np.array_equal(varied(image, seed), image), "amounts of zero change nothing"
+
+
+@given(st.integers(0, 2**32), st.floats(0, 180), st.integers(0, 255), st.integers(2, 40))
+def test_turns_and_mirrors_leave_one_colour_alone(seed, rotation, level, side):
+    """What a turn uncovers is filled from the image: no black corner tells of it."""
+    image = np.full((side, side, 3), level, np.uint8)
+    assert (varied(image, seed, rotation=rotation, flips=True) == level).all()
+
+
+def test_variations_differ_from_draw_to_draw():
+    every = [varied(seed=seed, brightness=0.5, contrast=0.5, rotation=20.0) for seed in range(20)]
+    assert len({image.tobytes() for image in every}) == 20
+
+
+def test_the_mean_is_multiplied_within_the_share():
+    image = np.full((8, 8, 3), 100, np.uint8)
+    means = np.array([varied(image, seed, brightness=0.3).mean() for seed in range(400)])
+    assert 70 <= means.min() < 74 and 126 < means.max() <= 130
+    assert abs(means.mean() - 100) < 3 and len(set(means)) > 50
+
+
+def test_contrast_multiplies_the_distance_from_the_mean_and_keeps_it():
+    image = np.zeros((8, 8, 3), np.uint8) + np.array([60, 140, 100], np.uint8)
+    image[::2] += 20
+    factors = []
+    for seed in range(300):
+        changed = varied(image, seed, contrast=0.5).astype(float)
+        assert changed.mean() == pytest.approx(image.mean(), abs=0.6)
+        factors.append(np.ptp(changed) / np.ptp(image.astype(float)))
+    assert 0.5 - 0.02 <= min(factors) < 0.55 and 1.45 < max(factors) <= 1.5 + 0.02
+
+
+def test_levels_stay_between_black_and_white():
+    image = np.array([[[0, 128, 255]]], np.uint8)
+    bright = [varied(image, seed, brightness=0.9)[0, 0] for seed in range(50)]
+    assert any(levels[2] == 255 and levels[1] > 200 for levels in bright), "clipped, not wrapped"
+    assert all(levels[0] == 0 and levels[0] <= levels[1] <= levels[2] for levels in bright)
+
+
+def test_both_mirrors_are_reached_about_equally_often():
+    forms = {
+        name: form.tobytes()
+        for name, form in {
+            "none": NOISE, "left-right": NOISE[:, ::-1],
+            "top-bottom": NOISE[::-1], "both": NOISE[::-1, ::-1],
+        }.items()
+    }  # fmt: skip
+    seen = Counter(varied(seed=seed, flips=True).tobytes() for seed in range(400))
+    assert set(seen) == set(forms.values())
+    assert all(60 < count < 140 for count in seen.values())
+
+
+def test_a_turn_is_that_of_the_drawn_angle():
+    """A bright dot right of the centre moves to where its angle says."""
+    image = np.zeros((101, 101, 3), np.uint8)
+    image[48:53, 78:83] = 255  # 30 pixels right of the centre
+    angles = []
+    for seed in range(60):
+        rows, columns = np.nonzero(varied(image, seed, rotation=40.0)[..., 0] > 128)
+        angles.append(np.degrees(np.arctan2(50 - rows.mean(), columns.mean() - 50)))
+        assert np.hypot(rows.mean() - 50, columns.mean() - 50) == pytest.approx(30, abs=0.7)
+    assert -40.5 < min(angles) < -30 and 30 < max(angles) < 40.5
+
+
+def test_the_largest_needed_edge_is_at_hand():
+    """A turn by 45 degrees reaches furthest outside; nothing of it is black."""
+    image = np.full((64, 64, 3), 200, np.uint8)
+    generator = SimpleNamespace(uniform=lambda *_: (1.0, 0.0, 0.0))
+    turned = vary_image(image, generator, **(STILL | {"rotation": 45.0}))
+    assert (turned == 200).all()
 
 
 # Files --------------------------------------------------------------------------------
