@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 import alllib
 from alllib import cli
 from alllib.cli import main
+from alllib.recipes import list_recipes, load_recipe
 from alllib.records import list_records
 from alllib.synthetic import SyntheticDesign, make_dataset
 
@@ -61,7 +63,9 @@ def test_help_and_version(capsys):
         assert stop.value.code == 0 and said in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["data", "data check", "data make", "run", "train", "results"])
+@pytest.mark.parametrize(
+    "command", ["data", "data check", "data make", "run", "train", "systems", "predict", "results"]
+)
 def test_each_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command.split(), "--help"])
@@ -307,3 +311,82 @@ def test_notebooks_writes_a_twin_of_each_source(place, capsys):
     twin = folder / "page.ipynb"
     assert str(twin) in capsys.readouterr().out
     assert json.loads(twin.read_text())["nbformat"] == 4
+
+
+# Systems ---------------------------------------------------------------------------
+
+
+def test_systems_prints_one_object_a_recipe_and_agrees(capsys):
+    names = ["mir2019-alexnet", "unnithan2021-2x2"]
+    assert main(["systems", *names, "--json"]) == 0
+    alexnet, poster = json.loads(capsys.readouterr().out)
+    keys = "recipe source parameters parameters_published trainable trainable_published input match"
+    assert set(keys.split()) <= set(poster)
+    assert poster["match"] is True and poster["parameters"] == poster["parameters_published"]
+    assert alexnet["match"] is None and alexnet["parameters_published"] is None
+    assert main(["systems", *names]) == 0
+    told = capsys.readouterr().out
+    assert "12 of 12" in told and "nothing published" in told
+
+
+def test_systems_ends_with_1_where_a_network_differs(monkeypatch, capsys):
+    from alllib import systems
+
+    def differing(name):
+        recipe = load_recipe(name)
+        return replace(recipe, published={**recipe.published, "parameters": 1})
+
+    monkeypatch.setattr(systems, "load_recipe", differing)
+    assert main(["systems", "unnithan2021-2x2", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["match"] is False
+
+
+def test_systems_suggests_the_nearest_recipe(capsys):
+    assert "unnithan2021-2x2" in refused(capsys, "systems", "unnithan2021-2x")
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_the_preset_for_one_gpu_fits_its_memory(name):
+    """15 GiB, of which the estimate leaves out what a backend keeps for itself."""
+    from alllib.systems import describe_system
+
+    assert describe_system(load_recipe(name))["memory"] < 10 * 2**30
+
+
+# New images ------------------------------------------------------------------------
+
+
+def test_train_with_every_setting_then_predict(tiny, place, capsys):
+    words = ["--input-size", "16", "--epochs", "1", "--batch", "8", "--seed", "3"]
+    recipe = ["train", "unnithan2021-2x2.adam", "--data", str(tiny), *words, "--run", "mine"]
+    assert main([*recipe, "--weights", "none", "--backbone", "trained"]) == 0
+    run = json.loads((place / "runs" / "mine" / "run.json").read_text())
+    assert run["recipe"] == "unnithan2021-2x2.adam" and run["parameters"]["batch"] == 8
+    capsys.readouterr()
+    pictures = [str(path) for path in sorted(tiny.rglob("*.png"))[:2]]
+    assert main(["predict", *pictures, "--run", "mine", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["predictions"]) == 2 and "diagnosis" in told["notice"]
+    assert main(["predict", pictures[0], "--run", "mine", "--cam", str(place / "cams")]) == 0
+    assert "diagnosis" in capsys.readouterr().out.splitlines()[-1]
+    assert len(list((place / "cams").glob("*.png"))) == 1
+
+
+def test_predict_refuses_a_run_that_is_not_there(tiny, capsys):
+    picture = str(next(tiny.rglob("*.png")))
+    refused(capsys, "predict", picture, "--run", "nothing-here")
+
+
+def test_train_refuses_pictures_that_have_no_effect_and_a_wrong_precision(tiny, capsys):
+    start = ["train", "unnithan2021-2x2", "--data", str(tiny), "--input-size", "16"]
+    assert "no effect" in refused(capsys, *start, "--samples", "10")
+    assert "mixed_float16" in refused(capsys, *start, "--precision", "mixed_float15")
+
+
+def test_data_make_makes_the_subtypes_too(place, capsys):
+    words = ["--dataset", "synthetic-subtypes", "--images", "20"]
+    assert main(["data", "make", str(place / "subtypes"), *words]) == 0
+    assert len(list((place / "subtypes").rglob("WBC-*"))) == 20
+    capsys.readouterr()
+    told = refused(capsys, "data", "make", str(place / "x"), "--dataset", "synthetic-subtype")
+    assert "synthetic-subtypes" in told

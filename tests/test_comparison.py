@@ -1,0 +1,145 @@
+"""What a run did beside its recipe: tables and sentences that follow the record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from alllib.comparison import (
+    choice_table,
+    deviation_table,
+    newest_runs,
+    surest_errors,
+    tell_confusion,
+    tell_history,
+    tell_result,
+    tell_run,
+)
+from alllib.recipes import change_recipe, list_recipes, load_recipe
+from alllib.records import Record
+
+PREDICTIONS = pd.DataFrame(
+    {
+        "image": ["a", "b", "c", "d", "e"],
+        "label": ["ALL", "ALL", "HEM", "HEM", "HEM"],
+        "p_ALL": [0.9, 0.2, 0.6, 0.1, 0.95],
+        "p_HEM": [0.1, 0.8, 0.4, 0.9, 0.05],
+    }
+)
+
+
+def record_of(recipe_name: str = "mir2019-alexnet", **changes) -> Record:
+    """A run exactly as its recipe asks, save for `changes`."""
+    recipe = load_recipe(recipe_name)
+    run = {
+        "id": "one",
+        "recipe": recipe.name,
+        "recipe_text": recipe.as_dict(),
+        "dataset": recipe.data.dataset,
+        "protocol": recipe.data.published_protocol,
+        "scored": "validation",
+        "weights": recipe.architecture.weights,
+        "backbone": recipe.architecture.backbone,
+        "epochs": recipe.training.epochs,
+        "pictures": 61,
+        "parameters": {
+            "input_size": recipe.images.input,
+            "batch": recipe.training.batch,
+            "samples": recipe.augmentation.samples or None,
+            "precision": "float32",
+        },
+        "metrics": {
+            "metrics": {"accuracy": {"value": 0.4, "low": 0.3, "high": 0.5}},
+            "confusion": [[1, 1], [2, 1]],
+            "classes": ["ALL", "HEM"],
+            "images": 5,
+        },
+        "device": {"device": "some processor", "kind": "cpu", "backend": "tensorflow"},
+        "images_per_second": 12.3,
+        "finished": "2026-11-21T00:00:00+00:00",
+    } | changes
+    history = pd.DataFrame(
+        {"epoch": [1, 2], "loss": [0.7, 0.5], "accuracy": [0.5, 0.75], "val_loss": [0.8, 0.9],
+         "val_accuracy": [0.4, 0.6]}
+    )  # fmt: skip
+    return Record(Path("runs/one"), run, PREDICTIONS, history)
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_a_run_as_its_recipe_asks_deviates_in_nothing(name):
+    table = deviation_table(record_of(name))
+    assert (table.same == "yes").all(), table
+    assert ("pictures in an epoch" in set(table.setting)) == name.startswith("mir2019")
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"dataset": "synthetic"}, "data set"),
+        ({"protocol": "group"}, "split"),
+        ({"epochs": 3}, "epochs"),
+        ({"weights": "imagenet"}, "initial weights"),
+        ({"backbone": "frozen"}, "backbone"),
+    ],
+)
+def test_each_deviation_shows_in_its_row_and_in_the_sentence(changes, setting):
+    record = record_of(**changes)
+    table = deviation_table(record)
+    assert list(table.setting[table.same == "no"]) == [setting]
+    assert "Every setting is that of the recipe" not in tell_result(record)
+
+
+def test_the_sentence_on_the_result_compares_only_what_can_be_compared():
+    assert "Every setting is that of the recipe" in tell_result(record_of())
+    assert "0.400" in tell_result(record_of()) and "0.600" in tell_result(record_of())
+    assert "0.8162" in tell_result(record_of())
+    assert "cannot be compared" in tell_result(record_of(dataset="synthetic"))
+    recipe = change_recipe(load_recipe("mir2019-alexnet"), "short", {"training.epochs": 2})
+    told = tell_result(record_of(recipe_text=recipe.as_dict()))
+    assert "No figure was published" in told and "0.8162" not in told
+
+
+def test_the_sentence_on_the_run_counts_steps_and_names_its_start():
+    told = tell_run(record_of(epochs=2))
+    assert "6 steps of 30 images in 2 epochs" in told  # 61 pictures are three steps
+    assert "not pretrained" in told and "frozen" not in told
+    told = tell_run(record_of("garg2021-vgg19"))
+    assert "ImageNet weights, its backbone frozen" in told
+
+
+def test_alternative_texts_hold_the_numbers():
+    assert "last of 2 epochs the training loss is 0.50" in tell_history(record_of())
+    assert "validation accuracy 0.600" in tell_history(record_of())
+    assert "of 3 HEM, called 2 ALL, 1 HEM" in tell_confusion(record_of())
+
+
+def test_the_surest_errors_come_first_and_right_answers_never():
+    cells = pd.DataFrame({"image": list("abcdef"), "path": [f"/{c}" for c in "abcdef"]})
+    wrong = surest_errors(record_of(), cells)
+    assert list(wrong.image) == ["e", "b", "c"]
+    assert list(wrong.predicted) == ["ALL", "HEM", "ALL"] and list(wrong.path) == ["/e", "/b", "/c"]
+    assert list(surest_errors(record_of(), cells, count=1).image) == ["e"]
+    right = replace(record_of(), predictions=PREDICTIONS[PREDICTIONS.image.isin(["a", "d"])])
+    assert surest_errors(right, cells).empty
+
+
+def test_the_newest_run_of_each_recipe_data_set_and_protocol_is_kept():
+    old = record_of(id="old", finished="2026-11-20T00:00:00+00:00")
+    new = record_of(id="new", finished="2026-11-21T00:00:00+00:00")
+    other = record_of(id="other", protocol="group", finished="2026-11-01T00:00:00+00:00")
+    kept = newest_runs([new, old, other])
+    assert [record.run["id"] for record in kept] == ["other", "new"]
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_open_parameter_is_shown_with_its_value(name):
+    recipe = load_recipe(name)
+    table = choice_table(recipe)
+    assert list(table.parameter) == [choice.parameter for choice in recipe.choice]
+    values = dict(zip(table.parameter, table.value, strict=True))
+    if "images.input" in values:
+        assert values["images.input"] == str(recipe.images.input)
+    assert table.reason.str.len().min() > 5
