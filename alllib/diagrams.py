@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
@@ -22,7 +23,7 @@ from .layers import network_calls, number_of, show_shape
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Stage", "describe_network", "network_stages", "plot_network"]
+__all__ = ["Stage", "describe_network", "network_stages", "plot_network", "stage_table"]
 
 MOST_STAGES = 16  # boxes that a page can show
 PER_ROW = 5
@@ -267,6 +268,34 @@ def describe_network(network: keras.Model) -> str:
 def _tell(stage: Stage) -> str:
     held = (*stage.holds, "frozen") if stage.frozen else stage.holds
     return f"{_size(stage)} ({'; '.join(held)})"
+
+
+def stage_table(network: keras.Model) -> pd.DataFrame:
+    """Stages for a page, where one row for each layer would be hundreds.
+
+    Parameters
+    ----------
+    network : keras.Model
+        With a fixed input size.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `stage holds` (what is in it), `output`, `parameters`; one row for each of
+        `network_stages`, so those of auxiliary outputs stand last and are said to be.
+
+    Raises
+    ------
+    RecipeError
+        When the layers are in no known order.
+    """
+    rows = []
+    for stage in network_stages(network):
+        held = "; ".join(stage.holds) or PAINT[stage.kind][1]
+        held = f"auxiliary classifier: {held}" if stage.kind == "auxiliary" else held
+        held += "; frozen" if stage.frozen else ""
+        rows.append((held, _size(stage), stage.parameters))
+    return pd.DataFrame(rows, columns=["stage holds", "output", "parameters"])
 
 
 def plot_network(network: keras.Model, *, title: str = "") -> Figure:

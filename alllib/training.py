@@ -41,10 +41,13 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 # Words of the backends for a device or a machine without memory left.
 SHORTAGE = (
     "resource_exhausted",
+    "resourceexhausted",
     "resource exhausted",
     "out of memory",
     "oom when",
     "failed to allocate",
+    "can't allocate memory",
+    "bad_alloc",
 )
 
 
@@ -199,7 +202,9 @@ def train_recipe(
         "appearance": describe_appearance(split.part("train"), store),
         "peak_memory": peak_memory(),
     }
-    return save_record(run, predictions, history, final.save)
+    # A model of the same layers that was not compiled: no optimiser is saved with it.
+    bare = load_keras().Model(final.input, final.outputs[0], name=final.name)
+    return save_record(run, predictions, history, bare.save)
 
 
 def _check_classes(recipe: Recipe, dataset: str) -> None:
@@ -269,21 +274,29 @@ def _build(recipe: Recipe, settings: RunSettings, classes: int):
     # Weights, dropout and order repeat from this seed, because nothing else draws from
     # Keras's generator between here and the end of the training.
     keras.utils.set_random_seed(settings.seed)
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(settings.precision)
-    try:
+    with _policy(settings.precision):
         network = build_network(
             recipe, classes=classes, input_size=settings.input_size, weights=settings.weights,
             backbone=settings.backbone,
         )  # fmt: skip
-    finally:
-        keras.config.set_dtype_policy(before)
     if recipe.training.l1 or recipe.training.l2:
         penalty = keras.regularizers.L1L2(l1=recipe.training.l1, l2=recipe.training.l2)
         for variable in network.trainable_variables:
             if variable.name == "kernel":  # the weights W of the penalty; no bias, no norm
                 variable.regularizer = penalty
     return network
+
+
+@contextlib.contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Keras's policy for what is built in the block; the one before returns."""
+    keras = load_keras()
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _compile(network, recipe: Recipe) -> None:
@@ -314,7 +327,8 @@ def _fit(
     trained, inputs, seen = network, pictures.take, validation.take
     backbone = _fixed_part(network, recipe, settings)
     if backbone is not None:
-        trained = load_keras().Model(backbone.output, network.output)
+        with _policy(settings.precision):  # by it Keras scales the loss for half precision
+            trained = load_keras().Model(backbone.output, network.output)
         inputs, seen = (
             cache_features(compute_features(backbone, shown, progress=progress), shown)
             for shown in (pictures, validation)

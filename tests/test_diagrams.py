@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from alllib.backend import load_keras
-from alllib.diagrams import PAINT, describe_network, network_stages, plot_network
+from alllib.diagrams import PAINT, describe_network, network_stages, plot_network, stage_table
 from alllib.errors import RecipeError
 
 keras = load_keras()
@@ -128,6 +128,21 @@ def test_description_names_every_stage(branched):
     assert "An auxiliary classifier, in training only: 4 x 4 x 1 (from 4 x 4 x 7;" in text
     total = branched.count_params()
     assert text.endswith(f"{total:,} parameters, of which {total:,} are trained.")
+
+
+def test_a_table_has_a_row_for_each_stage_and_all_parameters(branched):
+    table = stage_table(branched)
+    assert list(table.columns) == ["stage holds", "output", "parameters"]
+    assert list(table.output) == [
+        *("8 x 8 x 3", "8 x 8 x 4", "4 x 4 x 7", "7", "3", "4 x 4 x 1", "16", "3"),
+    ]
+    held = list(table["stage holds"])
+    assert held[0] == "input image" and "residual sum" in held[1]
+    assert held[5] == "auxiliary classifier: from 4 x 4 x 7; conv 1x1, 1"
+    assert [text.startswith("auxiliary classifier: ") for text in held] == [False] * 5 + [True] * 3
+    assert table.parameters.sum() == branched.count_params()
+    frozen = stage_table(small(trainable=False))["stage holds"]
+    assert [text.endswith("; frozen") for text in frozen] == [False, True, *[False] * 5]
 
 
 def drawn(figure):

@@ -106,7 +106,14 @@ def build_network(
             where=f"{recipe.name}: architecture.settings",
             remedy=f"It takes {', '.join(list(inspect.signature(build).parameters)[2:])}.",
         ) from error
-    return build(size, classes, **settings)
+    try:
+        return build(size, classes, **settings)
+    except (TypeError, ValueError) as error:  # as Keras and `zip` say it
+        raise RecipeError(
+            f"The network cannot be built: {str(error).splitlines()[0]}",
+            where=f"{recipe.name}: architecture.settings, input {size}",
+            remedy="Check the settings of the architecture, or use a larger input.",
+        ) from error
 
 
 def _entry(recipe: Recipe) -> Architecture:

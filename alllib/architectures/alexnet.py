@@ -32,9 +32,11 @@ class LocalResponseNormalization(layers.Layer):
 
     def call(self, maps):
         reach, channels = self.depth // 2, maps.shape[-1]
-        padded = ops.pad(ops.square(maps), [[0, 0], [0, 0], [0, 0], [reach, reach]])
+        # Scaled before they are squared: in 16 bits the square of 256 is infinite.
+        scaled = ops.square(maps * self.alpha**0.5)
+        padded = ops.pad(scaled, [[0, 0], [0, 0], [0, 0], [reach, reach]])
         activity = sum(padded[..., k : k + channels] for k in range(self.depth))
-        return maps / ops.power(self.bias + self.alpha * activity, self.beta)
+        return maps / ops.power(self.bias + activity, self.beta)
 
     def compute_output_shape(self, input_shape):
         return input_shape

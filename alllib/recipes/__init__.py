@@ -96,7 +96,8 @@ def read_recipe(text: str, *, origin: str = "recipe") -> Recipe:
     text : str
         Contents of the file. With `extends = "<recipe>"` it takes from that recipe what it
         does not say itself; the tables `architecture`, `published`, `literature` and
-        `variant` whole, the others key by key.
+        `variant` whole, the others key by key, save an augmentation or an optimiser that it
+        names anew.
     origin : str
         Name of the file, for messages.
 
@@ -262,12 +263,12 @@ def _given(recipe: Recipe) -> dict:
     return tables
 
 
-def _merged(parent: dict, child: dict, *, top: bool = True) -> dict:
+def _merged(parent: dict, child: dict, place: str = "") -> dict:
     merged = dict(parent)
     for key, value in child.items():
         both = isinstance(value, dict) and isinstance(parent.get(key), dict)
-        whole = top and key in WHOLE
-        merged[key] = _merged(parent[key], value, top=False) if both and not whole else value
+        by_key = both and not _taken_whole(place + key, value)
+        merged[key] = _merged(parent[key], value, f"{place}{key}.") if by_key else value
     return merged
 
 
@@ -275,9 +276,15 @@ def _leaves(tables: dict, place: str = "") -> list[str]:
     """Dotted places that a file gives; a table that is taken over whole counts as one."""
     found = []
     for key, value in tables.items():
-        deeper = isinstance(value, dict) and not (place == "" and key in WHOLE)
+        deeper = isinstance(value, dict) and not _taken_whole(place + key, value)
         found += _leaves(value, f"{place}{key}.") if deeper else [place + key]
     return found
+
+
+def _taken_whole(place: str, table: dict) -> bool:
+    """Whether nothing of the other recipe's table stays: so too for an augmentation or an
+    optimiser named anew, to which the other's settings mean nothing."""
+    return place in WHOLE or "kind" in table or "name" in table
 
 
 def _touched(choice: dict, places: Any) -> bool:
