@@ -240,12 +240,12 @@ def _train(given: argparse.Namespace) -> None:
 
 
 def _predict(given: argparse.Namespace) -> None:
-    from .prediction import load_run, predict_images, predictions_as_json, predictions_as_text
+    from .prediction import load_run, predict_images, predictions_as_dict, predictions_as_text
 
     trained = load_run(given.run)
     found = predict_images(trained, given.images, cam_folder=given.cam)
     if given.json:
-        print(json.dumps(predictions_as_json(trained, found), indent=2))
+        print(json.dumps(predictions_as_dict(trained, found), indent=2))
     else:
         print(predictions_as_text(trained, found))
 

@@ -88,9 +88,10 @@ def tell_run(record: Record) -> str:
     start = "random weights (not pretrained)" if run["weights"] == "none" else "ImageNet weights"
     frozen = ", its backbone frozen" if run["backbone"] == "frozen" else ""
     steps = run["epochs"] * -(-run["pictures"] // run["parameters"]["batch"])
+    epochs = "one epoch" if run["epochs"] == 1 else f"{run['epochs']} epochs"
     return (
-        f"The run took {steps:,} steps of {run['parameters']['batch']} images in {run['epochs']} "
-        f"epochs, at {run['parameters']['input_size']} pixels, from {start}{frozen}, on "
+        f"The run took {steps:,} steps of {run['parameters']['batch']} images in {epochs}, at "
+        f"{run['parameters']['input_size']} pixels, from {start}{frozen}, on "
         f"{run['device']['device']} ({run['device']['kind']}) with {run['device']['backend']}: "
         f"{run['images_per_second']:.0f} images per second, the building of the network included."
     )

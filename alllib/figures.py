@@ -12,8 +12,9 @@ import seaborn as sns
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "plot_confusion", "plot_history", "plot_intervals", "plot_montage",
-           "say", "set_style", "show"]  # fmt: skip
+__all__ = ["COLOURS", "plot_confusion", "plot_filters", "plot_grids", "plot_history",
+           "plot_intervals", "plot_losses", "plot_montage", "say", "set_style",
+           "show"]  # fmt: skip
 
 # Okabe and Ito's palette (doi 10.1038/nmeth.1618): told apart by colour-blind readers.
 COLOURS = {"ALL": "#D55E00", "HEM": "#0072B2", "train": "#009E73", "validation": "#E69F00",
@@ -170,3 +171,122 @@ def plot_intervals(rows: pd.DataFrame) -> Figure:
     axis.set(xlim=(max(0, least - 0.05), 1.02), xlabel="accuracy", ylim=(-0.6, len(rows) - 0.4))
     figure.legend(frameon=False, fontsize=9, loc="outside upper center", ncols=2)
     return figure
+
+
+def plot_losses(
+    histories: dict[str, pd.DataFrame],
+    *,
+    label: str = "epoch",
+    highest: float | None = None,
+    columns: int = 4,
+) -> Figure:
+    """Training and validation loss of several runs, one panel each, all on one scale.
+
+    The first run is what the others are compared with: its validation loss is drawn in grey
+    in every panel.
+
+    Parameters
+    ----------
+    histories : dict of str to pandas.DataFrame
+        Title to `epoch` (number), `loss`, `val_loss`.
+    label : str
+        Of the horizontal axes.
+    highest : float, optional
+        Upper end of the scale; curves above it are cut. The highest loss when not given.
+    columns : int
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = -(-(len(histories) + 1) // columns)  # the last panel holds the legend
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(2.4 * columns, 2.1 * rows + 0.2), squeeze=False, sharex=True,
+        sharey=True, layout="constrained",
+    )  # fmt: skip
+    first = next(iter(histories.values()))
+    for axis, (title, history) in zip(axes.flat, histories.items(), strict=False):
+        axis.plot(first.epoch, first.val_loss, color="#999999", linewidth=4, alpha=0.5,
+                  label="validation, first panel")  # fmt: skip
+        axis.plot(history.epoch, history.loss, "--", marker=".", color=COLOURS["train"],
+                  label="training")  # fmt: skip
+        axis.plot(history.epoch, history.val_loss, marker=".", color=COLOURS["ALL"],
+                  label="validation")  # fmt: skip
+        axis.set_title(title, fontsize=9)
+    axes[0, 0].set_ylim(0, highest)
+    axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
+    for axis in axes.flat[len(histories) :]:
+        axis.axis("off")
+    figure.supxlabel(label, fontsize=9)
+    figure.supylabel("loss", fontsize=9)
+    axes.flat[-1].legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, fontsize=8,
+                         loc="center")  # fmt: skip
+    return figure
+
+
+def plot_grids(grids: dict[str, np.ndarray], *, columns: int = 3, side: float = 2.6) -> Figure:
+    """Pictures with a title each, large enough to see what they are made of.
+
+    Parameters
+    ----------
+    grids : dict of str to numpy.ndarray
+        Title to a picture: (height, width) uint8 in grey, or (height, width, 3) in colour,
+        uint8 or float from 0 to 1.
+    columns : int
+    side : float
+        Width of a picture in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = -(-len(grids) // columns)
+    tallest = max(grid.shape[0] / grid.shape[1] for grid in grids.values())
+    size = (side * columns, (side * tallest + 0.3) * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (title, grid) in zip(axes.flat, grids.items(), strict=False):
+        axis.imshow(grid, cmap="gray", vmin=0, vmax=255)
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def plot_filters(kernels: dict[str, np.ndarray], *, columns: int = 8) -> Figure:
+    """Filters of a first convolution as small colour pictures, one panel per network.
+
+    Each filter is scaled by itself: its lowest weight is 0 and its highest 1, so that shades
+    can be compared within a filter and not between filters.
+
+    Parameters
+    ----------
+    kernels : dict of str to numpy.ndarray
+        Title to a kernel, shape (height, width, 3, filters).
+    columns : int
+        Filters in a row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    return plot_grids(
+        {title: _tile_filters(kernel, columns) for title, kernel in kernels.items()},
+        columns=len(kernels), side=3.4,
+    )  # fmt: skip
+
+
+def _tile_filters(kernel: np.ndarray, columns: int) -> np.ndarray:
+    """Filters side by side with white gaps, float from 0 to 1."""
+    lowest, highest = kernel.min(axis=(0, 1, 2)), kernel.max(axis=(0, 1, 2))
+    scaled = (kernel - lowest) / np.where(highest > lowest, highest - lowest, 1)
+    tiles = np.pad(scaled.transpose(3, 0, 1, 2), ((0, 0), (0, 1), (0, 1), (0, 0)),
+                   constant_values=1)  # fmt: skip
+    rows = -(-len(tiles) // columns)
+    whole = np.ones((rows * columns, *tiles.shape[1:]))
+    whole[: len(tiles)] = tiles
+    height, width = tiles.shape[1:3]
+    return (
+        whole.reshape(rows, columns, height, width, 3)
+        .swapaxes(1, 2)
+        .reshape(rows * height, columns * width, 3)
+    )

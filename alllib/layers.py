@@ -429,7 +429,7 @@ def layer_table(network: keras.Model) -> pd.DataFrame:
             "output": show_shape(row.output),
             "parameters": row.parameters,
             "trained": row.trainable,
-            "MFLOP": round(row.flops / 1e6, 1),
+            "MFLOP": f"{row.flops / 1e6:,.1f}",
             "sees": "all" if row.receptive_field is None else f"{row.receptive_field} px",
             "step": "" if row.stride is None else f"{row.stride} px",
         }

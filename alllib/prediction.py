@@ -383,6 +383,10 @@ def _command(run: dict) -> str:
         "input-size": settings["input_size"],
         "epochs": settings.get("epochs"),
         "samples": settings.get("samples"),
+        "batch": settings.get("batch"),
+        "weights": run["weights"],
+        "backbone": run["backbone"],
+        "precision": settings.get("precision"),
         "data": run["dataset"],
     }
     options = " ".join(f"--{key} {value}" for key, value in given.items() if value is not None)
