@@ -7,12 +7,14 @@ from collections.abc import Iterable
 import pandas as pd
 
 from .datasets import get_dataset
-from .records import Record
+from .files import workspace
+from .records import Record, list_records
 
 __all__ = [
     "choice_table",
     "deviation_table",
     "newest_runs",
+    "recorded_runs",
     "surest_errors",
     "tell_confusion",
     "tell_history",
@@ -54,6 +56,7 @@ def deviation_table(record: Record) -> pd.DataFrame:
             get_dataset(run["dataset"]).title,
         ),
         ("split", asked["data"]["published_protocol"], run["protocol"]),
+        ("crop", _pixels(asked["images"]["crop"]), _pixels(done["crop"])),
         ("input", f"{asked['images']['input']} px", f"{done['input_size']} px"),
         ("epochs", str(asked["training"]["epochs"]), epochs),
         ("images in a step", str(asked["training"]["batch"]), str(done["batch"])),
@@ -63,11 +66,15 @@ def deviation_table(record: Record) -> pd.DataFrame:
     ]
     if done["samples"] is not None:
         pictures = f"{asked['augmentation']['samples']:,}"
-        rows.insert(4, ("pictures in an epoch", pictures, f"{done['samples']:,}"))
+        rows.insert(5, ("pictures in an epoch", pictures, f"{done['samples']:,}"))
     return pd.DataFrame(
         [(*row, "yes" if row[1] == row[2] else "no") for row in rows],
         columns=["setting", "recipe", "this run", "same"],
     )
+
+
+def _pixels(crop: int) -> str:
+    return f"{crop} px" if crop else "none"
 
 
 def _start(weights: str) -> str:
@@ -82,11 +89,20 @@ def newest_runs(records: Iterable[Record]) -> list[Record]:
     return [kept[key] for key in sorted(kept)]
 
 
+def recorded_runs(*recipes: str) -> list[Record]:
+    """Runs of some recipes that are kept with the book, in `results/`; none elsewhere."""
+    folder = workspace() / "results"
+    records = list_records(folder) if folder.is_dir() else []
+    return [record for record in records if record.run["recipe"] in recipes]
+
+
 def tell_run(record: Record) -> str:
     """Sentence on what was trained, how long and on what machine."""
     run = record.run
     start = "random weights (not pretrained)" if run["weights"] == "none" else "ImageNet weights"
     frozen = ", its backbone frozen" if run["backbone"] == "frozen" else ""
+    if frozen and run["weights"] == "none":
+        frozen += ", so that its features are random"
     steps = run["epochs"] * -(-run["pictures"] // run["parameters"]["batch"])
     epochs = "one epoch" if run["epochs"] == 1 else f"{run['epochs']} epochs"
     return (
@@ -111,7 +127,8 @@ def tell_result(record: Record) -> str:
     )
     if published is None:
         return text + "No figure was published for this variant."
-    text += f"The source reports {published:.4f}. "
+    origin = run["recipe_text"]["published"].get("origin", "source")
+    text += f"The {origin} reports {published:.4f}. "
     if not own:
         return text + (
             "These images are not those of the source, so the two numbers cannot be compared."

@@ -217,7 +217,8 @@ def system_table(rows: Iterable[dict]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `recipe`, `input`, `parameters`, `published`, `trained`, `GFLOP`, `memory`, `layers`,
+        `recipe`, `input`, `parameters`, `published`, `trained`, `published as trained`,
+        `frozen` (not trained, statistics of normalisations included), `GFLOP`, `memory`, `layers`,
         `source agrees`, `literature agrees`.
     """
     said = {True: "yes", False: "no", None: "nothing published"}
@@ -229,6 +230,8 @@ def system_table(rows: Iterable[dict]) -> pd.DataFrame:
                 "parameters": _millions(row["parameters"]),
                 "published": _millions(row["parameters_published"]),
                 "trained": _millions(row["trainable"]),
+                "published as trained": _millions(row["trainable_published"]),
+                "frozen": _millions(row["frozen"]),
                 "GFLOP": f"{row['flops'] / 1e9:.2f}",
                 "memory": f"{row['memory'] / 2**30:.1f} GiB at {row['batch']} images",
                 "layers": _layers(row),

@@ -134,7 +134,8 @@ def result_table(records: Iterable[Record]) -> pd.DataFrame:
                 "input": f"{row['input']} px",
                 "epochs": row["epochs"],
                 "seed": row["seed"],
-                "pretrained": "yes" if row["pretrained"] else "no",
+                "pretrained": ("yes" if row["pretrained"] else "no")
+                + (", backbone frozen" if row["backbone"] == "frozen" else ""),
                 "seconds per epoch": round(row["seconds_per_epoch"], 1),
                 "device": row["device"],
             }

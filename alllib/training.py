@@ -38,6 +38,9 @@ from .store import Store, open_store
 __all__ = ["PRECISIONS", "RunSettings", "class_probabilities", "train_recipe"]
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+# Up to so many steps TensorFlow runs operation by operation: building the graph of a deep
+# network takes longer (DenseNet-201: most of a minute) than it saves.
+FEW_STEPS = 40
 # Words of the backends for a device or a machine without memory left.
 SHORTAGE = (
     "resource_exhausted",
@@ -191,6 +194,7 @@ def train_recipe(
         seconds = time.monotonic() - started
         network.set_weights(best)
         final = inference_model(network)
+        final.run_eagerly = len(history) * -(-len(pictures) // full.batch) <= FEW_STEPS
         predictions = _predict(final, split, store, parameters["scale"])
     run = _describe(recipe, split, full, parameters, predictions, run_id=run_id)
     run |= {
@@ -299,7 +303,7 @@ def _policy(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _compile(network, recipe: Recipe) -> None:
+def _compile(network, recipe: Recipe, *, steps: int = FEW_STEPS + 1) -> None:
     keras = load_keras()
     chosen = recipe.training
     settings = {key: value for key, value in chosen.optimizer.items() if key != "name"}
@@ -315,6 +319,7 @@ def _compile(network, recipe: Recipe) -> None:
         loss_weights=[1.0, recipe.architecture.settings["auxiliary_weight"]] if several else None,
         metrics=[["accuracy"], []] if several else ["accuracy"],
         jit_compile=jit,
+        run_eagerly=device["backend"] == "tensorflow" and steps <= FEW_STEPS,
     )
 
 
@@ -333,7 +338,7 @@ def _fit(
             cache_features(compute_features(backbone, shown, progress=progress), shown)
             for shown in (pictures, validation)
         )
-    _compile(trained, recipe)
+    _compile(trained, recipe, steps=settings.epochs * -(-len(pictures) // settings.batch))
     classes = get_dataset(split.certificate["dataset"]).classes
     units = trained.outputs[0].shape[-1]
     feed = make_feed(
@@ -347,6 +352,7 @@ def _fit(
         return _validation_scores(class_probabilities(np.concatenate(outputs)), targets)
 
     final = inference_model(trained)
+    final.run_eagerly = trained.run_eagerly
     with progress_bar(total=len(pictures) * settings.epochs, shown=progress) as bar:
         watch = _watch(recipe, score, feed, bar, settings, len(pictures))
         trained.fit(feed, epochs=settings.epochs, shuffle=False, verbose=0, callbacks=[watch])
@@ -385,7 +391,7 @@ def _watch(recipe: Recipe, score: Callable, feed, bar, settings: RunSettings, pi
 
         def on_epoch_end(self, epoch, logs=None):
             found = score()
-            # A network with a side classifier names its metrics by output.
+            # A network with an auxiliary classifier names its metrics by output.
             own = {k.removeprefix("predictions_"): float(v) for k, v in (logs or {}).items()}
             row = {"epoch": epoch + 1, "accuracy": own["accuracy"], "loss": own["loss"]}
             self.history.append(row | found)

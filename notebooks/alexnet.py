@@ -57,7 +57,7 @@ from alllib.layers import layer_table
 from alllib.recipes import load_recipe, split_by_recipe
 from alllib.splits import require_subjects
 from alllib.systems import describe_system
-from alllib.tables import metric_table, style
+from alllib.tables import metric_table, result_table, style
 from alllib.training import RunSettings, train_recipe
 
 # %%
@@ -104,6 +104,17 @@ say(
     f"{system['flops'] / 1e9:.1f} billion operations, and a step of {system['batch']} images "
     f"needs about {system['memory'] / 2**30:.1f} GiB."
 )
+
+# %% [markdown]
+# ## On the real images
+#
+# Runs that take longer than a build of this book are recorded beside it. Their scale stands in
+# their row; one at a small input, for few epochs, from random weights says little of the source.
+
+# %%
+recorded = comparison.recorded_runs(recipe.name)
+kept = "Recorded runs." if recorded else "There is no recorded run here."
+style(result_table(recorded), kept)
 
 # %% [markdown]
 # ## Training

@@ -68,7 +68,13 @@ from alllib.recipes import (
     split_by_recipe,
 )
 from alllib.systems import describe_system
-from alllib.tables import crossing_table, interval, metric_table, style
+from alllib.tables import (
+    crossing_table,
+    interval,
+    metric_table,
+    result_table,
+    style,
+)
 from alllib.training import RunSettings, train_recipe
 
 # %%
@@ -126,9 +132,11 @@ growth = pd.DataFrame(rows, columns=[*names, "maps that leave"])
 # %%
 style(growth, "Growth of the number of maps in the four dense blocks.")
 
-# %% tags=["hide-input"]
+# %%
 system = describe_system(recipe)
 known = "the same" if system["literature_agrees"] else "another number"
+
+# %% tags=["hide-input"]
 features = network.get_layer("avg_pool").output.shape[-1]
 same = features == recipe.published["features"]
 kinds = [type(layer).__name__ for layer in network.layers]
@@ -224,6 +232,17 @@ for name, one in splits.items():
     forests[name] = forest.as_dict()["metrics"]
 
 # %% [markdown]
+# ## On the real images
+#
+# Runs that take longer than a build of this book are recorded beside it. Their scale stands in
+# their row; one at a small input, for few epochs, from random weights says little of the source.
+
+# %%
+recorded = comparison.recorded_runs(recipe.name)
+kept = "Recorded runs." if recorded else "There is no recorded run here."
+style(result_table(recorded), kept)
+
+# %% [markdown]
 # ## Training
 #
 # The same split for the network.
@@ -255,6 +274,9 @@ show(
 #
 # Sensitivity, specificity and precision are means over the four classes, because none of them is
 # *the* disease. The intervals resample images, for want of subjects, and are therefore too narrow.
+# A network with batch normalisation that was trained for few steps may give one answer to everything:
+# its running averages still belong to the untrained network, as
+# [the proposed network](proposed_model.ipynb) shows.
 
 # %%
 style(metric_table([record]), "Metrics of DenseNet-201 on the scored part.")

@@ -13,11 +13,11 @@
 #
 # *Which size should a window have?* Several, side by side, answers Inception, and makes that
 # affordable by cutting channels first and by splitting large windows. We compute the saving,
-# rebuild the network with the side classifier that the report spells out, count its parameters
+# rebuild the network with the auxiliary classifier that the report spells out, count its parameters
 # against the literature, train it, and put its score beside the report's.
 #
 # :::{admonition} Before you start
-# **You will learn** what 1x1 convolutions save, how a side classifier is attached, trained and
+# **You will learn** what 1x1 convolutions save, how an auxiliary classifier is attached, trained and
 # taken off, and how to find that a description belongs to another network.
 # **You need** [the split](splitting.ipynb), [the augmentation](augmentation.ipynb) and
 # [ResNet-50](resnet50.ipynb). With the values below no GPU is needed and nothing is
@@ -64,7 +64,7 @@ from alllib.layers import count_flops, layer_rows, receptive_field, show_shape
 from alllib.recipes import load_recipe, split_by_recipe
 from alllib.splits import require_subjects
 from alllib.systems import describe_system
-from alllib.tables import metric_table, style
+from alllib.tables import metric_table, result_table, style
 from alllib.training import RunSettings, train_recipe
 
 # %%
@@ -119,7 +119,7 @@ say(
 # %%
 show(
     plot_network(network),
-    caption="Inception-v3 with the side classifier, drawn from the network itself.",
+    caption="Inception-v3 with the auxiliary classifier, drawn from the network itself.",
     alt=describe_network(network),
 )
 
@@ -146,9 +146,9 @@ classes = recipe.literature["classes"]
 same = "the same" if system["literature_agrees"] else "another number"
 sees, step = receptive_field(network)["mixed10"]
 say(
-    f"With {classes:,} classes and no side classifier the literature counts "
+    f"With {classes:,} classes and no auxiliary classifier the literature counts "
     f"**{system['literature_parameters']:,}** parameters, and we count {same}; with two classes "
-    f"and the side classifier there are {system['parameters']:,}. Along its widest windows a "
+    f"and the auxiliary classifier there are {system['parameters']:,}. Along its widest windows a "
     f"value of the last maps can depend on a square of {sees:,} pixels, far more than the "
     f"{system['input']} of the image, and the next one lies {step} further. One image costs "
     f"{system['flops'] / 1e9:.1f} billion operations, and a step of {system['batch']} images "
@@ -157,46 +157,40 @@ say(
 
 # %% [markdown]
 # The count of the literature is that of Keras {cite:p}`chollet2015keras`, which ships the network
-# without a side classifier.
+# without an auxiliary classifier.
 #
-# ## The side classifier of the report
+# ## The auxiliary classifier of the report
 #
 # The report spells it out line by line. We attach it where Inception-v3 has its own, before the
 # maps are halved for the last time, and put its lines beside what comes out.
 
 # %%
-said = {
-    "auxiliary_pool": "5x5, step 3: 4x4x512",
-    "auxiliary_conv": "1x1, 128 filters, ReLU",
-    "auxiliary_flatten": "(not mentioned)",
-    "auxiliary_dense": "1,024 units, ReLU",
-    "auxiliary_dropout": "70 % dropped",
-    "auxiliary": "softmax, 1,000 classes",
-}
+said = recipe.published["auxiliary"]
 beside = [
     (row.name, said[row.name], show_shape(row.output), row.parameters)
     for row in layer_rows(network)
     if row.name in said
 ]
 names = ["layer", "in the report", "output here", "parameters"]
-style(pd.DataFrame(beside, columns=names), "The side classifier.")
+style(pd.DataFrame(beside, columns=names), "The auxiliary classifier.")
 
 # %% [markdown]
 # One number differs, the size behind the pool. A 5x5 window every 3 pixels over maps of side $n$
 # without padding gives maps of side $\lfloor (n - 5) / 3 \rfloor + 1$, and a pool leaves the number
-# of maps alone. GoogLeNet's side classifier sits on maps of 14x14x512 {cite:p}`szegedy2015going`.
+# of maps alone. GoogLeNet's auxiliary classifier sits on maps of 14x14x512 {cite:p}`szegedy2015going`.
 
 # %% tags=["hide-input"]
 source = network.get_layer("auxiliary_pool").input.shape[1:]
-ours, theirs = ((n - 5) // 3 + 1 for n in (source[0], 14))
+side = recipe.literature["googlenet_side"]
+ours, theirs = ((n - 5) // 3 + 1 for n in (source[0], side))
 say(
     f"That gives {theirs}x{theirs}x512, the report's number. The maps of Inception-v3 at this "
     f"place are {show_shape(source)}, which gives {ours}x{ours}x{source[2]}. The text describes "
-    f"the side classifier of GoogLeNet, under the name of Inception-v3."
+    f"the auxiliary classifier of GoogLeNet, under the name of Inception-v3."
 )
 
 # %% [markdown]
-# A window that is larger than its map fits nowhere, so the side classifier also sets the smallest
+# A window that is larger than its map fits nowhere, so the auxiliary classifier also sets the smallest
 # input. We measure the maps below it, without it, at the recipe's minimum and one pixel below.
 
 # %%
@@ -212,7 +206,7 @@ except RecipeError as error:
     print(error)
 
 # %% [markdown]
-# While the network learns, the side classifier's loss is added with a small weight, so that the
+# While the network learns, the auxiliary classifier's loss is added with a small weight, so that the
 # middle layers get slopes from nearby. For new images it is taken off, here as in the report.
 
 # %% tags=["hide-input"]
@@ -255,6 +249,17 @@ style(claim, "Commands that put the claim to the test, by subject group.")
 # With `--protocol published` behind it a command takes the report's split instead. Each says what
 # it scored, with an interval; [the result table](results.ipynb) gathers them.
 #
+# ## On the real images
+#
+# Runs that take longer than a build of this book are recorded beside it. Their scale stands in
+# their row; one at a small input, for few epochs, from random weights says little of the source.
+
+# %%
+recorded = comparison.recorded_runs(recipe.name)
+kept = "Recorded runs." if recorded else "There is no recorded run here."
+style(result_table(recorded), kept)
+
+# %% [markdown]
 # ## Training
 #
 # The same data, crop, augmentation and optimiser as for the report's own network, and the side
@@ -373,8 +378,8 @@ say(comparison.tell_result(record))
 # ## Summary
 #
 # - Several windows side by side spare the choice of one; 1x1 convolutions pay for them.
-# - The report's side classifier is GoogLeNet's; on Inception-v3 its sizes are others.
-# - A side classifier sets the smallest input while training, and is gone afterwards.
+# - The report's auxiliary classifier is GoogLeNet's; on Inception-v3 its sizes are others.
+# - An auxiliary classifier sets the smallest input while training, and is gone afterwards.
 #
 # ```{exercise}
 # :label: inception-split

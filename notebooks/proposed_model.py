@@ -54,7 +54,7 @@ from alllib.layers import count_flops, layer_table
 from alllib.recipes import load_recipe, split_by_recipe
 from alllib.splits import require_subjects
 from alllib.systems import compare_layers
-from alllib.tables import metric_table, style
+from alllib.tables import metric_table, result_table, style
 from alllib.training import RunSettings, train_recipe
 
 # %%
@@ -189,6 +189,17 @@ say(
 )
 
 # %% [markdown]
+# ## On the real images
+#
+# Runs that take longer than a build of this book are recorded beside it. Their scale stands in
+# their row; one at a small input, for few epochs, from random weights says little of the source.
+
+# %%
+recorded = comparison.recorded_runs(recipe.name, other.name)
+kept = "Recorded runs." if recorded else "There is no recorded run here."
+style(result_table(recorded), kept)
+
+# %% [markdown]
 # ## Training, three times
 #
 # Same network, same settings, two splits. Under the report's split the checkpoint is chosen
@@ -210,6 +221,8 @@ records = {}
 for protocol in (recipe.data.published_protocol, recipe.data.honest_protocol):
     split = split_by_recipe(recipe, cells, protocol, seed=seed)
     records[protocol] = train_recipe(recipe, split, settings=settings)
+
+# %%
 honest = records[recipe.data.honest_protocol]
 records["group, six pools"] = train_recipe(other, split, settings=settings)
 
@@ -284,12 +297,15 @@ say(
 import numpy as np
 from alllib.backend import load_keras
 from alllib.feeding import scale_images
+from alllib.prediction import load_run
 from alllib.store import open_store
 
-trained = load_keras().saving.load_model(honest.path / "model.keras")
+keras = load_keras()
+trained = load_run(honest.path).model
 found = honest.predictions
 few = found.sample(min(len(found), 128), random_state=1)
-store = open_store(split.cells, size=size, crop=recipe.images.crop)
+crop = honest.run["parameters"]["crop"]
+store = open_store(split.cells, size=size, crop=crop)
 pictures = scale_images(store.images[store.rows(few.image)])
 
 # %%
@@ -297,7 +313,8 @@ values = trained.get_layer("model_1")(pictures, training=True)
 for layer in trained.layers[2:]:
     values = layer(values)  # dropout is off outside training
 names = np.asarray(scores["classes"])
-own = (names[np.asarray(values).argmax(axis=1)] == few.label).mean()
+values = keras.ops.convert_to_numpy(values)
+own = (names[values.argmax(axis=1)] == few.label).mean()
 columns = [f"p_{name}" for name in names]
 usual = (names[few[columns].to_numpy().argmax(axis=1)] == few.label).mean()
 

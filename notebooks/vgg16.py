@@ -59,7 +59,7 @@ from alllib.layers import layer_table, receptive_field
 from alllib.recipes import load_recipe, split_by_recipe
 from alllib.splits import require_subjects
 from alllib.systems import describe_system
-from alllib.tables import metric_table, style
+from alllib.tables import metric_table, result_table, style
 from alllib.training import RunSettings, train_recipe
 
 # %%
@@ -181,6 +181,17 @@ style(claim, "Commands that put the claim to the test, by subject group.")
 # With `--protocol published` behind it a command takes the report's split instead. Each says what
 # it scored, with an interval; [the result table](results.ipynb) gathers them.
 #
+# ## On the real images
+#
+# Runs that take longer than a build of this book are recorded beside it. Their scale stands in
+# their row; one at a small input, for few epochs, from random weights says little of the source.
+
+# %%
+recorded = comparison.recorded_runs(recipe.name)
+kept = "Recorded runs." if recorded else "There is no recorded run here."
+style(result_table(recorded), kept)
+
+# %% [markdown]
 # ## Training
 #
 # The same data, crop, augmentation and optimiser as for the report's own network. With dropout

@@ -63,11 +63,12 @@ from alllib.figures import say, show
 # %%
 from alllib.images import read_image
 from alllib.layers import layer_rows
+from alllib.prediction import load_run
 from alllib.recipes import load_recipe, split_by_recipe
 from alllib.splits import require_subjects
 from alllib.store import open_store
 from alllib.systems import compare_layers, describe_system
-from alllib.tables import metric_table, style
+from alllib.tables import metric_table, result_table, style
 from alllib.training import RunSettings, train_recipe
 
 # %%
@@ -81,7 +82,7 @@ show(
 )
 
 # %% [markdown]
-# The paper gives the layers and says what is frozen; the rest is our reading.
+# The paper gives the layers, and the count of what is trained tells what is frozen; the rest is our reading.
 
 # %%
 style(
@@ -159,6 +160,17 @@ say(
 )
 
 # %% [markdown]
+# ## On the real images
+#
+# Runs that take longer than a build of this book are recorded beside it. Their scale stands in
+# their row; one at a small input, for few epochs, from random weights says little of the source.
+
+# %%
+recorded = comparison.recorded_runs(recipe.name)
+kept = "Recorded runs." if recorded else "There is no recorded run here."
+style(result_table(recorded), kept)
+
+# %% [markdown]
 # ## Training
 #
 # Only the head is trained. Cells of one subject group never stand in two parts, unless `protocol`
@@ -200,7 +212,7 @@ show(
 
 # %%
 keras = load_keras()
-trained = keras.saving.load_model(record.path / "model.keras")
+trained = load_run(record.path).model
 end = trained.get_layer(feature_layer(recipe)).output
 backbone = keras.Model(trained.inputs[0], end)
 run = record.run["parameters"]

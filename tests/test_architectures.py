@@ -380,7 +380,7 @@ def test_a_network_with_it_is_saved_and_loaded_in_safe_mode(tmp_path):
     np.testing.assert_array_equal(built.predict_on_batch(images), again.predict_on_batch(images))
 
 
-# The side classifier of Inception-v3 -------------------------------------------------------
+# The auxiliary classifier of Inception-v3 -------------------------------------------------------
 
 
 def test_the_side_classifier_at_the_recipes_input():

@@ -47,6 +47,7 @@ def record_of(recipe_name: str = "mir2019-alexnet", **changes) -> Record:
         "pictures": 61,
         "parameters": {
             "input_size": recipe.images.input,
+            "crop": recipe.images.crop,
             "batch": recipe.training.batch,
             "samples": recipe.augmentation.samples or None,
             "precision": "float32",

@@ -19,8 +19,11 @@ from alllib import figures
 from alllib.figures import (
     COLOURS,
     plot_confusion,
+    plot_filters,
+    plot_grids,
     plot_history,
     plot_intervals,
+    plot_losses,
     plot_montage,
     say,
     set_style,
@@ -183,3 +186,48 @@ def test_the_style_is_light_so_that_figures_read_on_both_themes():
     set_style()
     assert plt.rcParams["figure.facecolor"] == "white"
     assert plt.rcParams["axes.spines.top"] is False
+
+
+def test_losses_are_drawn_in_a_panel_each_beside_the_first_run():
+    plain = pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.2], "val_loss": [0.9, 1.4]})
+    other = plain.assign(epoch=[4, 8], val_loss=[0.8, 0.7])
+    figure = plot_losses({"plain": plain, "other": other}, label="passes", highest=1.2, columns=2)
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["plain", "other", "", ""]
+    grey, training, validation = figure.axes[1].lines
+    np.testing.assert_array_equal(grey.get_ydata(), [0.9, 1.4])
+    np.testing.assert_array_equal(training.get_ydata(), [1.0, 0.2])
+    np.testing.assert_array_equal(validation.get_ydata(), [0.8, 0.7])
+    np.testing.assert_array_equal(validation.get_xdata(), [4, 8])
+    assert training.get_linestyle() == "--"
+    assert figure.axes[1].get_ylim() == (0, 1.2)
+    assert len(figure.axes[3].get_legend().get_texts()) == 3
+    assert figure.get_supxlabel() == "passes"
+
+
+def test_grids_are_grey_or_coloured_and_keep_their_values():
+    grey = np.full((4, 6), 130, np.uint8)
+    colour = np.zeros((4, 6, 3))
+    figure = plot_grids({"maps": grey, "filters": colour}, columns=3)
+    assert [axis.get_title() for axis in figure.axes] == ["maps", "filters", ""]
+    image = figure.axes[0].images[0]
+    # By its own range a constant grid would be black, and 128 could not be told from 0.
+    assert image.get_clim() == (0, 255) and image.get_cmap().name == "gray"
+    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), colour)
+    assert not figure.axes[2].images
+
+
+def test_filters_are_tiled_in_order_each_on_its_own_scale():
+    kernel = np.zeros((2, 2, 3, 3))
+    kernel[0, 1, 2, 0] = 5.0
+    kernel[..., 1] = 7.0  # constant
+    kernel[1, 0, :, 2] = -1.0
+    figure = plot_filters({"trained": kernel}, columns=2)
+    (shown,) = [axis.images[0].get_array() for axis in figure.axes]
+    assert shown.shape == (6, 6, 3)
+    first, second, third = shown[:2, :2], shown[:2, 3:5], shown[3:5, :2]
+    assert first[0, 1, 2] == 1 and first.sum() == 1
+    assert (second == 0).all()
+    np.testing.assert_array_equal(third[1, 0], [0, 0, 0])
+    assert third.sum() == 9
+    assert (shown[2] == 1).all() and (shown[:, 2] == 1).all() and (shown[3:, 3:] == 1).all()

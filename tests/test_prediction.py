@@ -120,7 +120,8 @@ def test_the_run_s_own_images_are_predicted_as_in_its_record(trained, record, ce
     names = [f"p_{name}" for name in record.run["classes"]]
     ours = pd.DataFrame([row["probabilities"] for row in found]).to_numpy()
     assert list(found[0]["probabilities"]) == record.run["classes"]
-    np.testing.assert_array_equal(ours.astype(np.float32), scored[names].to_numpy(np.float32))
+    # A short run is scored operation by operation, this one by a graph: the last digit may differ.
+    np.testing.assert_allclose(ours, scored[names].to_numpy(), rtol=0, atol=1e-6)
     best = np.array(record.run["classes"])[scored[names].to_numpy().argmax(axis=1)]
     assert [row["predicted"] for row in found] == list(best)
     assert len({round(row["probabilities"]["ALL"], 6) for row in found}) > 1
@@ -264,7 +265,7 @@ def test_a_recorded_run_has_no_model(record, place):
     shutil.copytree(record.path, folder, ignore=shutil.ignore_patterns("model.keras"))
     command = (
         "alllib train unnithan2021-2x2.cropped --protocol group --seed 1 --input-size 16 "
-        "--epochs 2 --data synthetic"
+        "--epochs 2 --batch "
     )
     with pytest.raises(RecordError, match=command):
         load_run("recorded")

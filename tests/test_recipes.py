@@ -790,13 +790,24 @@ def compared_patterns(row: str):
     return patterns
 
 
+def inception_patterns(published) -> dict[str, list[str]]:
+    """The row of the result table, and the lines that spell the auxiliary classifier out."""
+    found = compared_patterns("InceptionV3")(published)
+    found["auxiliary"] = [
+        r"5×5filtersizeandstride3,resultingina\$4\\times4\\times512",
+        r"1×1convolutionwith128filters", r"1024unitsandrectifiedlinearactivation",
+        r"70%ratioofdroppedoutputs", r"softmaxlossastheclassifier\(predictingthesame1000",
+    ]  # fmt: skip
+    return found
+
+
 PATTERNS = {
     PROPOSED: ("001*.txt", published_patterns),
     "mir2019-proposed-300": ("001*.txt", published_patterns),
     "mir2019-alexnet": ("001*.txt", compared_patterns("AlexNet")),
     "mir2019-vgg16": ("001*.txt", compared_patterns("VGG_16")),
     "mir2019-resnet50": ("001*.txt", compared_patterns("ResNet50")),
-    "mir2019-inception_v3": ("001*.txt", compared_patterns("InceptionV3")),
+    "mir2019-inception_v3": ("001*.txt", inception_patterns),
     POSTER: ("002*.txt", poster_patterns),
     GARG: ("003*.txt", garg_patterns),
 }

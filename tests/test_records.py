@@ -14,7 +14,10 @@ import pandas as pd
 import pytest
 
 from alllib import files, records
+from alllib.datasets import get_dataset
 from alllib.errors import DiskError, RecordError
+from alllib.evaluation import score_predictions
+from alllib.recipes import list_recipes, load_recipe
 from alllib.records import (
     REQUIRED,
     check_run,
@@ -305,3 +308,26 @@ def test_no_git_is_no_error(monkeypatch):
 
     monkeypatch.setattr(records.subprocess, "run", lacking)
     assert git_commit() is None
+
+
+# The records that the book cites ----------------------------------------------------
+
+RECORDED = sorted(path.parent for path in (REPOSITORY / "results").glob("*/run.json"))
+
+
+@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
+def test_a_recorded_run_agrees_with_itself(folder):
+    record = read_record(folder)
+    run = record.run
+    again = score_predictions(record.predictions, positive=get_dataset(run["dataset"]).positive)
+    assert again.as_dict() == run["metrics"]
+    assert len(record.predictions) == run["images"][run["scored"]]
+    assert len(record.history) == run["epochs"]
+    assert record.history.loss.iloc[-1] < record.history.loss.iloc[0], "the loss falls"
+    assert not (folder / "model.keras").exists(), "models are not kept here"
+
+
+def test_every_system_has_a_run_on_the_real_images():
+    runs = [read_record(folder).run for folder in RECORDED]
+    own = {r["recipe"] for r in runs if r["dataset"] == load_recipe(r["recipe"]).data.dataset}
+    assert set(list_recipes()) <= own

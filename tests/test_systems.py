@@ -234,13 +234,15 @@ def test_table_for_readers():
         **{"recipe": "one", "input": 224, "parameters": 26447682, "batch": 32},
         **{"parameters_published": 26447682, "trainable": 6423298, "flops": 39_029_703_680},
         **{"memory": 3 * 2**29, "layers_published": 26, "layers_agree": 15, "misprints": 11},
-        **{"match": True, "literature_agrees": None},
+        **{"match": True, "literature_agrees": None, "trainable_published": 6423298},
+        "frozen": 20024384,
     }
     other = row | {"parameters_published": None, "layers_published": 0, "layers_agree": 0,
                    "misprints": 0, "match": None, "literature_agrees": False}  # fmt: skip
     table = system_table([row, other])
     assert table.iloc[0].to_dict() == {
         **{"recipe": "one", "input": "224 px", "parameters": "26.448 M", "published": "26.448 M"},
+        **{"published as trained": "6.423 M", "frozen": "20.024 M"},
         **{"trained": "6.423 M", "GFLOP": "39.03", "memory": "1.5 GiB at 32 images"},
         **{"layers": "15 of 26, 11 misprinted", "source agrees": "yes"},
         "literature agrees": "nothing published",

@@ -203,8 +203,6 @@ def test_no_figure_of_the_study_is_typed_in_the_modules_that_show_results():
     published = re.compile(
         r"93\.02|9302|\.617\b|\.99621|\.9919|0\.89\b|1,?370|64,?066,?938|7,?535,?040|2,?121\b|8,?479"
     )
-        r"93\.02|9302|\.617\b|\.99621|\.9919|0\.89\b|1,?370|64,?066,?938|7,?535,?040|2,?121\b|8,?479"
-    )
     for name in ("tables", "figures", "evaluation", "training", "feeding", "records", "cli"):
         assert not published.findall((folder / f"{name}.py").read_text("utf-8")), name
 

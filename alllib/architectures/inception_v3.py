@@ -1,4 +1,4 @@
-"""Inception-v3: Szegedy and others (arXiv 1512.00567), with the report's side classifier."""
+"""Inception-v3: Szegedy and others (arXiv 1512.00567), with the report's auxiliary classifier."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def build(
     weights: str,
     frozen: bool,
 ) -> keras.Model:
-    """Backbone, mean of each map, softmax; and the side classifier of section 3.4.4.
+    """Backbone, mean of each map, softmax; and the auxiliary classifier of section 3.4.4.
 
     Parameters
     ----------
     input_size : int
-        Side of the input in pixels: 75 or more, with the side classifier 107.
+        Side of the input in pixels: 75 or more, with the auxiliary classifier 107.
     classes : int
         Number of outputs.
     dense, dropout
         See `add_head`.
     auxiliary : bool
-        Add the side classifier as a second output.
+        Add the auxiliary classifier as a second output.
     auxiliary_filters, auxiliary_dense, auxiliary_dropout
         Filters of its 1x1 convolution, units of its dense layer, share dropped.
     auxiliary_weight : float
@@ -52,7 +52,7 @@ def build(
     Returns
     -------
     keras.Model
-        Output (n, classes) float32; with the side classifier a list of two such.
+        Output (n, classes) float32; with the auxiliary classifier a list of two such.
     """
     backbone = load_backbone(
         "InceptionV3", input_size, weights=weights, frozen=frozen, pooling=True
