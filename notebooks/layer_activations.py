@@ -44,6 +44,8 @@ run_seed = 1  # seed of initial weights, dropout and order
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+
+# %%
 from alllib import activations, comparison, figures
 from alllib.architectures import build_network, inference_model
 from alllib.backend import load_keras
@@ -190,6 +192,8 @@ kernels = {
     "before training": activations.filters(untrained, first),
     "after training": activations.filters(trained, first),
 }
+
+# %%
 before, after = kernels.values()
 moved = np.linalg.norm(after - before) / np.linalg.norm(before)
 alike = np.corrcoef(before.ravel(), after.ravel())[0, 1]
@@ -243,6 +247,8 @@ for state, network in (("trained", trained), ("untrained", untrained)):
         zero = found == 0
         never = zero.all(axis=0).mean()
         rows.append((state, layer.name, zero.mean(), zero.mean(), never))
+
+# %%
 names = ["network", "layer", "zeros", "silent", "silent on all"]
 silence = pd.DataFrame(rows, columns=names)
 beside = silence.pivot(index="layer", columns="network")
@@ -257,6 +263,7 @@ style(
 figure, axes = plt.subplots(
     1, 2, figsize=(8.5, 3), sharey=True, layout="constrained"
 )
+axes[0].set(ylim=(0, 1), ylabel="share")
 titles = {"zeros": "zero values", "silent": "silent maps (last: units)"}
 for axis, (what, title) in zip(axes, titles.items(), strict=True):
     for state, mark in (("trained", "o-"), ("untrained", "s--")):
@@ -265,7 +272,6 @@ for axis, (what, title) in zip(axes, titles.items(), strict=True):
     axis.tick_params(axis="x", rotation=40)
     axis.set_title(title)
     axis.legend(frameon=False)
-axes[0].set(ylim=(0, 1), ylabel="share")
 
 # %%
 told = [
@@ -295,7 +301,11 @@ say(
         if share.iloc[-1] > share.iloc[0] + 0.02
         else "So the report's sentence does not hold for the maps of this network. "
     )
-    + (
+)
+
+# %% tags=["hide-input"]
+say(
+    (
         "Training silenced maps: before it there were fewer silent ones in each convolution. "
         if (share > start).all()
         else ""
@@ -457,12 +467,14 @@ say(
         if ratio < 0.8
         else "The maps point at the cell no more than a blind map would. "
     )
-    + (
-        f"{blank.sum()} of the maps are empty: nothing at the last convolution spoke for the class "
-        "that was chosen, by this measure, and the answer came about all the same."
-        if blank.any()
-        else "None of the maps is empty."
-    )
+)
+
+# %% tags=["hide-input"]
+say(
+    f"{blank.sum()} of the maps are empty: nothing at the last convolution spoke for the class "
+    "that was chosen, by this measure, and the answer came about all the same."
+    if blank.any()
+    else "None of the maps is empty."
 )
 
 # %% [markdown]
@@ -492,6 +504,8 @@ clear = [k for k in np.flatnonzero(~blank) if random_heats[0][k].any()][:4]
 layers = [raw[clear]]
 for some in (heats, random_heats[0]):
     layers.append([activations.overlay(raw[k], some[k]) for k in clear])
+
+# %%
 if clear:
     show(
         figures.plot_montage(
@@ -518,15 +532,17 @@ say(
         if likeness
         else "(there are none in which neither is empty). "
     )
-    + (
-        "On average a map of the trained network is like one of a random network: image and layout "
-        "draw it more than training does."
-        if mean > 0.5
-        else "So a map that looks reasonable can often be had without any training, and seeing one "
-        "proves nothing."
-        if high > 0.1
-        else "So what these maps show is for the most part not to be had without training."
-    )
+)
+
+# %% tags=["hide-input"]
+say(
+    "On average a map of the trained network is like one of a random network: image and layout "
+    "draw it more than training does."
+    if mean > 0.5
+    else "So a map that looks reasonable can often be had without any training, and seeing one "
+    "proves nothing."
+    if high > 0.1
+    else "So what these maps show is for the most part not to be had without training."
 )
 
 # %% [markdown]
