@@ -17,7 +17,8 @@ from matplotlib import colormaps
 from PIL import Image
 
 from .backend import gradient, load_keras
-from .errors import ParameterError
+from .errors import ParameterError, RecipeError
+from .layers import receptive_field
 
 if TYPE_CHECKING:
     import keras
@@ -173,7 +174,7 @@ def grad_cam(
     slopes = gradient(scores, np.zeros_like(maps))
     weights = slopes.mean(axis=(1, 2), dtype=np.float64)
     cams = np.maximum(np.einsum("nhwk,nk->nhw", maps, weights), 0).astype(np.float32)
-    return cams if raw else _fit_to_images(cams, images.shape[1:3])
+    return cams if raw else _fit_to_images(cams, images.shape[1:3], _step(model, target))
 
 
 def overlay(
@@ -367,14 +368,36 @@ def _class_signs(logits: np.ndarray, classes: np.ndarray | int | None) -> np.nda
     return np.eye(units, dtype=np.float32)[classes]
 
 
-def _fit_to_images(cams: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Maps in the images' size, each with a maximum of 1 unless it is zero."""
+def _step(model: keras.Model, target: str) -> int:
+    """Pixels between neighbouring values of a layer; of a sub-model, of its last layer. 0 where
+    nobody knows."""
+    try:
+        fields = receptive_field(model)
+    except RecipeError:
+        return 0
+    inner = [name for name in fields if name == target or name.endswith(f"/{target}")]
+    inner = inner or [name for name in fields if name.startswith(f"{target}/")]
+    return (fields[inner[-1]][1] if inner else None) or 0
+
+
+def _fit_to_images(cams: np.ndarray, size: tuple[int, int], step: int) -> np.ndarray:
+    """Maps in the images' size, each with a maximum of 1 unless it is zero.
+
+    Values lie `step` pixels apart around the middle: without padding the outermost windows
+    end inside the image, and a map stretched over all of it would point too far out.
+    """
     height, width = size
+    spans = [
+        min(whole, step * side) if step else whole
+        for whole, side in zip(size, cams.shape[1:], strict=True)
+    ]
     cams = [
-        np.asarray(Image.fromarray(cam).resize((width, height), Image.Resampling.BILINEAR))
+        np.asarray(Image.fromarray(cam).resize(tuple(spans[::-1]), Image.Resampling.BILINEAR))
         for cam in cams
     ]
-    cams = np.stack(cams) if cams else np.zeros((0, height, width), np.float32)
+    cams = np.stack(cams) if cams else np.zeros((0, *spans), np.float32)
+    free = [(whole - span) for whole, span in zip(size, spans, strict=True)]
+    cams = np.pad(cams, ((0, 0), *((rest // 2, rest - rest // 2) for rest in free)))
     highest = cams.max(axis=(1, 2), keepdims=True)
     return np.divide(cams, highest, out=np.zeros_like(cams), where=highest > 0)
 

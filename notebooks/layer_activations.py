@@ -384,25 +384,12 @@ show(
 #
 # ### Where does a map lie?
 #
-# `grad_cam` stretches the small map over the whole picture, as is usual. That is right where
-# convolutions are padded. Those of this network are not: its outermost positions look at places well
-# inside the picture, and a stretched map lies too far out. We ask for the raw map and put each value
-# where its window is.
+# A small map is usually stretched over the whole picture. That is right where convolutions are
+# padded. Those of this network are not: its outermost positions look at places well inside the
+# picture, and a stretched map lies too far out. `grad_cam` puts each value where its window is.
 
 # %%
 _, step = receptive_field(trained)[last]
-
-
-def place_heats(network, shown, kinds=None):
-    """Grad-CAM of the last convolution, each value over its window."""
-    small = activations.grad_cam(network, shown, kinds, last, raw=True)
-    large = small.repeat(step, axis=1).repeat(step, axis=2)
-    free = max(0, size - large.shape[1])
-    margin = (free // 2, free - free // 2)
-    heats = np.pad(large[:, :size, :size], ((0, 0), margin, margin))
-    highest = heats.max(axis=(1, 2), keepdims=True)
-    return heats / np.where(highest > 0, highest, 1)
-
 
 # %% tags=["hide-input"]
 positions = trained.get_layer(last).output.shape[1]
@@ -423,7 +410,7 @@ wrong = comparison.surest_errors(record, cells, count=3)
 cases = pd.concat([right.head(3), wrong])
 raw = store.images[store.rows(cases.image)]
 inputs = scale_images(raw, scale)
-heats = place_heats(trained, inputs)
+heats = activations.grad_cam(trained, inputs, layer=last)
 titles = [f"{c.label} called {c.predicted}" for c in cases.itertuples()]
 covered = [
     activations.overlay(*pair) for pair in zip(raw, heats, strict=True)
@@ -445,21 +432,17 @@ show(
 many = scored.sample(min(64, len(scored)), random_state=run_seed)
 raw = store.images[store.rows(many.image)]
 shown = scale_images(raw, scale)
-heats = place_heats(trained, shown)
-stretched = activations.grad_cam(trained, shown, layer=last)
+heats = activations.grad_cam(trained, shown, layer=last)
 nucleus = raw.any(axis=3)  # around it the images are black
 blank = heats.max(axis=(1, 2)) == 0
-heat, loose = (
-    (kind * nucleus).sum() / max(kind.sum(), 1e-12)
-    for kind in (heats, stretched)
-)
+heat = (heats * nucleus).sum() / max(heats.sum(), 1e-12)
 area = nucleus[~blank].mean() if (~blank).any() else 0.0
 
 # %% tags=["hide-input"]
 ratio = heat / area if area else 0
 say(
-    f"On {len(many)} scored images {heat:.0%} of the heat lies where the image is not black "
-    f"({loose:.0%} if the maps were stretched); that is {area:.0%} of the area. "
+    f"On {len(many)} scored images {heat:.0%} of the heat lies where the image is not black; "
+    f"that is {area:.0%} of the area. "
     + (
         "The maps point at the cell more than a blind map would. "
         if ratio > 1.2
@@ -493,7 +476,7 @@ for shift in range(1, 6):
         recipe, classes=len(classes), input_size=size, weights="none"
     )
     fresh = inference_model(fresh)
-    other = place_heats(fresh, shown, answers)
+    other = activations.grad_cam(fresh, shown, answers, last)
     random_heats.append(other)
     for ours, theirs in zip(heats, other, strict=True):
         if ours.std() and theirs.std():

@@ -510,3 +510,26 @@ def test_overlay_refuses_what_does_not_fit(arguments, words):
     fitting = {"image": np.zeros((4, 4, 3), np.uint8), "cam": np.zeros((4, 4))}
     with pytest.raises(ParameterError, match=words):
         overlay(**fitting | arguments)
+
+
+def test_without_padding_the_map_still_lies_over_what_it_saw():
+    """A bright dot near a corner: stretched over the image, the map would point elsewhere."""
+    import keras
+
+    inputs = keras.Input((33, 33, 3))
+    maps = keras.layers.Conv2D(1, 9, use_bias=False, name="wide")(inputs)
+    maps = keras.layers.MaxPooling2D(2, name="pool")(maps)
+    outputs = keras.layers.Dense(2, activation="softmax")(
+        keras.layers.GlobalAveragePooling2D()(maps)
+    )
+    network = keras.Model(inputs, outputs)
+    kernel = np.zeros((9, 9, 3, 1), np.float32)
+    kernel[4, 4] = 1  # looks at the middle of its window
+    network.get_layer("wide").set_weights([kernel])
+    network.layers[-1].set_weights([np.array([[1.0, -1.0]], np.float32), np.zeros(2, np.float32)])
+    image = np.zeros((1, 33, 33, 3), np.float32)
+    image[0, 6, 25] = 1
+    cam = grad_cam(network, image, 0)[0]
+    row, column = np.unravel_index(cam.argmax(), cam.shape)
+    assert abs(row - 6) <= 2 and abs(column - 25) <= 2
+    assert not cam[:4].any() and not cam[:, -4:].any(), "no window looks that far out"
