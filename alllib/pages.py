@@ -72,7 +72,8 @@ def page_key(
 ) -> dict[str, object]:
     """Everything that a page's outputs depend on; its prose is not among it.
 
-    For a notebook that imports `alllib.records` itself, the records of this workspace count.
+    For a notebook that imports `alllib.records` itself, the records of this workspace count;
+    for one that calls `recorded_runs`, those that are kept with the book.
 
     Parameters
     ----------
@@ -95,12 +96,16 @@ def page_key(
     # Only a notebook that imports it itself lists records; most modules merely know their form.
     direct = [path for cell in cells for n in _imports(cell, "") for path in _module_files(n)]
     lists_records = PACKAGE / "records.py" in direct
+    cites_records = any("recorded_runs(" in cell for cell in cells)
+    records = ""
+    if lists_records or cites_records:
+        records = records_fingerprint(workspace(), own=lists_records)
     return {
         "code": hash_json(cells),
         "package": {str(path.relative_to(PACKAGE)): _hash_file(path) for path in files},
         "parameters": resolve_parameters(source, preset, overrides),
         "data": folder_fingerprint(data) if overrides else "",
-        "records": records_fingerprint(workspace()) if lists_records else "",
+        "records": records,
         "versions": _versions(),
     }
 
@@ -219,7 +224,7 @@ def folder_fingerprint(folder: str | Path) -> str:
     return hash_json(rows)
 
 
-def records_fingerprint(space: str | Path) -> str:
+def records_fingerprint(space: str | Path, *, own: bool = True) -> str:
     """SHA-256 over the records of a workspace that no page makes.
 
     These are the recorded runs (`results/`) and those of `alllib train` in `runs/`, which
@@ -230,9 +235,12 @@ def records_fingerprint(space: str | Path) -> str:
     ----------
     space : path-like
         Folder of `results/` and `runs/`.
+    own : bool
+        Count those of `runs/` too.
     """
     folders = [path for path in sorted(Path(space).glob("results/[!.]*")) if path.is_dir()]
-    folders += [path for path in sorted(Path(space).glob("runs/[!.]*")) if _made_by_hand(path)]
+    if own:
+        folders += [p for p in sorted(Path(space).glob("runs/[!.]*")) if _made_by_hand(p)]
     rows = [
         [str(path.relative_to(space)), _hash_file(path)]
         for folder in folders

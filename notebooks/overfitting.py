@@ -231,9 +231,8 @@ style(table.reset_index(), "What each remedy brought in this run.")
 # %% [markdown]
 # Which differences are more than chance? All networks judge the same validation images, so we
 # compare image by image: the mean change of the loss, and 1.96 standard errors of it. This counts
-# the chance in the choice of images and not that in the training, which only further seeds show:
-# under the preset `sample`, with `run_seed` 1 and 2 most remedies helped, and with 3 most differences
-# were not to be told from chance.
+# the chance in the choice of images and not that in the training, which only further seeds show: run
+# the page again with another `run_seed`, and some verdicts change.
 
 # %%
 changes = []
@@ -313,8 +312,8 @@ for name, factor, total in (("L1", l1, 1 + 2 + 3), ("L2", l2, 1 + 4 + 9)):
 
 # %% tags=["hide-input"]
 say(
-    f"With $N = {n:,}$ images the multiplier {l1:g} of L1 is a $\\lambda$ of {2 * n * l1:.3g}, and "
-    f"{l2:g} of L2 one of {2 * n * l2:.3g}. The same $\\lambda$ on ten times the images would be a "
+    f"With N = {n:,} images the multiplier {l1:g} of L1 is a lambda of {2 * n * l1:.3g}, and "
+    f"{l2:g} of L2 one of {2 * n * l2:.3g}. The same lambda on ten times the images would be a "
     "tenth of the multiplier: more data, less need of a penalty."
 )
 

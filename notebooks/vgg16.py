@@ -229,7 +229,7 @@ import math
 
 last = record.history.iloc[-1]
 say(
-    f"A network that gives both classes the same probability has a loss of $\\ln 2$ = "
+    f"A network that gives both classes the same probability has a loss of ln 2 = "
     f"{math.log(2):.3f}. After {record.run['epochs']} epochs the training loss is "
     f"{last.loss:.3f}."
 )

@@ -204,3 +204,18 @@ def test_entries_of_parts_sections_and_root_are_found(tmp_path):
         "    sections:\n    - file: c/d\n  - url: https://example.org\n"
     )
     assert toc_entries(toc) == ["a/index", "b", "c/d"]
+
+
+def test_a_page_that_cites_recorded_runs_is_made_anew_when_these_change(tmp_path, monkeypatch):
+    space = tmp_path / "space"
+    monkeypatch.setenv("ALLLIB_WORKSPACE", str(space))
+    source = Path(__file__).resolve().parents[1] / "notebooks" / "alexnet.py"
+    before = page_key(source, preset="sample")
+    own = space / "runs" / "by-hand"
+    own.mkdir(parents=True)
+    (own / "run.json").write_text('{"preset": null}')
+    assert page_key(source, preset="sample") == before, "a run of one's own is not cited there"
+    kept = space / "results" / "kept"
+    kept.mkdir(parents=True)
+    (kept / "run.json").write_text("{}")
+    assert page_key(source, preset="sample") != before
