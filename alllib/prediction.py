@@ -521,6 +521,10 @@ def _checked_paths(paths: Iterable[str | Path]) -> list[Path]:
                 where=path,
                 remedy=f"Give the images in it, like {path / '*.png'}.",
             )
+        if not os.path.exists(path):
+            raise ImageError(
+                "There is no such file.", where=path, remedy="Check the spelling of the path."
+            )
     return found
 
 
