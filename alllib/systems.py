@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerRow", "compare_layers", "count_flops", "describe_system", "layer_rows",
            "layer_table", "receptive_field", "system_rows", "system_table", "systems_agree",
-           "training_memory"]  # fmt: skip
+           "tell_cost", "training_memory"]  # fmt: skip
 
 COMPARED = ["published layer", "our layer", "output", "published parameters", "our parameters",
             "agrees", "misprint"]  # fmt: skip
@@ -209,6 +209,29 @@ def systems_agree(rows: Iterable[dict]) -> bool:
     Where nothing is published there is nothing to disagree with.
     """
     return all(row["match"] is not False and row["literature_agrees"] is not False for row in rows)
+
+
+def tell_cost(recipe: Recipe, network: keras.Model, layer: str) -> str:
+    """Sentence on what a network sees and costs, for a page.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : keras.Model
+        The recipe's network at its own input.
+    layer : str
+        The layer with the last maps, as `receptive_field` names it.
+    """
+    sees, step = receptive_field(network)[layer]
+    chosen = recipe.training
+    memory = training_memory(network, chosen.batch, state_slots(chosen.optimizer))
+    side = network.inputs[0].shape[1]
+    return (
+        f"A value of the last maps sees a square of {sees} pixels of the {side} of the input, and "
+        f"its neighbour one that lies {step} pixels further. One image costs "
+        f"{count_flops(network) / 1e9:.1f} billion operations, and a training step of "
+        f"{chosen.batch} images needs about {memory / 2**30:.1f} GiB."
+    )
 
 
 def system_table(rows: Iterable[dict]) -> pd.DataFrame:

@@ -67,7 +67,7 @@ from alllib.recipes import (
     resolve_protocol,
     split_by_recipe,
 )
-from alllib.systems import describe_system
+from alllib.systems import describe_system, tell_cost
 from alllib.tables import (
     crossing_table,
     interval,
@@ -230,6 +230,9 @@ for name, one in splits.items():
     found = found[found.part == "test"].drop(columns="part")
     forest = score_predictions(found.reset_index(drop=True))
     forests[name] = forest.as_dict()["metrics"]
+
+# %% tags=["hide-input"]
+say(tell_cost(recipe, network, "relu"))
 
 # %% [markdown]
 # ## On the real images

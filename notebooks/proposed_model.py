@@ -53,7 +53,7 @@ from alllib.images import read_image
 from alllib.layers import count_flops, layer_table
 from alllib.recipes import load_recipe, split_by_recipe
 from alllib.splits import require_subjects
-from alllib.systems import compare_layers
+from alllib.systems import compare_layers, tell_cost
 from alllib.tables import metric_table, result_table, style
 from alllib.training import RunSettings, train_recipe
 
@@ -187,6 +187,9 @@ say(
     f"{sum(counts)} convolutions hold {part.count_params() / network.count_params():.0%}. The "
     f"report calls the network computationally efficient; in memory it is not."
 )
+
+# %% tags=["hide-input"]
+say(tell_cost(recipe, network, "model_1/block6_pool1"))
 
 # %% [markdown]
 # ## On the real images

@@ -57,7 +57,7 @@ from alllib.figures import say, show
 from alllib.images import read_image
 from alllib.recipes import load_recipe, split_by_recipe
 from alllib.splits import require_subjects
-from alllib.systems import compare_layers
+from alllib.systems import compare_layers, tell_cost
 from alllib.tables import interval, metric_table, result_table, style
 from alllib.training import RunSettings, train_recipe
 
@@ -169,6 +169,9 @@ say(
     f"({2 * network.layers[-1].count_params()} instead of {network.layers[-1].count_params()}) and "
     f"learn nothing more."
 )
+
+# %% tags=["hide-input"]
+say(tell_cost(recipe, network, "block2_pool"))
 
 # %% [markdown]
 # ## On the real images

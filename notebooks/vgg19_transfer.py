@@ -67,7 +67,7 @@ from alllib.prediction import load_run
 from alllib.recipes import load_recipe, split_by_recipe
 from alllib.splits import require_subjects
 from alllib.store import open_store
-from alllib.systems import compare_layers, describe_system
+from alllib.systems import compare_layers, describe_system, tell_cost
 from alllib.tables import metric_table, result_table, style
 from alllib.training import RunSettings, train_recipe
 
@@ -158,6 +158,9 @@ say(
     f"backbone's. In {asked} epochs each image would pass it {asked} times; now it does once, which "
     f"saves **{asked - 1} of {asked} passes**."
 )
+
+# %% tags=["hide-input"]
+say(tell_cost(recipe, network, "block5_pool"))
 
 # %% [markdown]
 # ## On the real images

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from alllib import systems
+from alllib.architectures import build_network
 from alllib.backend import load_keras
 from alllib.errors import RecipeError
 from alllib.recipes import list_recipes, load_recipe
@@ -17,6 +18,7 @@ from alllib.systems import (
     system_rows,
     system_table,
     systems_agree,
+    tell_cost,
 )
 
 keras = load_keras()
@@ -249,3 +251,14 @@ def test_table_for_readers():
     }
     said = ["published", "layers", "source agrees", "literature agrees"]
     assert table.iloc[1][said].tolist() == ["", "", "nothing published", "no"]
+
+
+def test_the_sentence_on_cost_holds_what_was_computed():
+    recipe = load_recipe("unnithan2021-2x2")
+    network = build_network(recipe, classes=2)
+    told = tell_cost(recipe, network, "block2_pool")
+    # Two 3x3, pool, two 3x3 twice as far apart, pool: 1 + 2 + 2 + 1 + 4 + 4 + 2.
+    assert "a square of 16 pixels of the 256 of the input" in told and "lies 4 pixels" in told
+    row = describe_system(recipe)
+    assert f"{row['flops'] / 1e9:.1f} billion" in told
+    assert f"{row['memory'] / 2**30:.1f} GiB" in told and "32 images" in told
