@@ -221,7 +221,7 @@ def _train(given: argparse.Namespace) -> None:
     from .downloads import prepare_data
     from .recipes import load_recipe, split_by_recipe
     from .tables import interval
-    from .training import RunSettings, train_recipe
+    from .training import RunSettings, check_classes, train_recipe
 
     recipe = load_recipe(given.recipe)
     twin = {"ball2021": "synthetic-subtypes"}.get(recipe.data.dataset, "synthetic")
@@ -232,6 +232,7 @@ def _train(given: argparse.Namespace) -> None:
     )  # fmt: skip
     settings.filled(recipe)  # a wrong word is said before images are read
     cells = load_cells(prepare_data(given.data or twin, images=given.images))
+    check_classes(recipe, cells.attrs["dataset"])  # else the split would refuse for another reason
     split = split_by_recipe(recipe, cells, given.protocol)
     record = train_recipe(recipe, split, settings=settings, run_id=given.run)
     print(record.path)

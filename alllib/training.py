@@ -35,7 +35,7 @@ from .records import Record, check_run, git_commit, save_record
 from .splits import Split, check_certificate, scored_part
 from .store import Store, open_store
 
-__all__ = ["PRECISIONS", "RunSettings", "class_probabilities", "train_recipe"]
+__all__ = ["PRECISIONS", "RunSettings", "check_classes", "class_probabilities", "train_recipe"]
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 # Up to so many steps TensorFlow runs operation by operation: building the graph of a deep
@@ -172,7 +172,7 @@ def train_recipe(
         From the store, and from writing the record.
     """
     check_certificate(split.cells, split.certificate)
-    _check_classes(recipe, split.certificate["dataset"])
+    check_classes(recipe, split.certificate["dataset"])
     full = (settings or RunSettings()).filled(recipe)
     parameters = _parameters(recipe, split, full)
     run_id = run_id or _run_id(recipe, split, full, parameters)
@@ -211,8 +211,14 @@ def train_recipe(
     return save_record(run, predictions, history, bare.save)
 
 
-def _check_classes(recipe: Recipe, dataset: str) -> None:
-    """A recipe runs on its own data set and on one with the same classes, its twin."""
+def check_classes(recipe: Recipe, dataset: str) -> None:
+    """A recipe runs on its own data set and on one with the same classes, its twin.
+
+    Raises
+    ------
+    RecipeError
+        When the data set has other classes.
+    """
     wanted, given = get_dataset(recipe.data.dataset), get_dataset(dataset)
     if wanted.classes != given.classes:
         raise RecipeError(

@@ -383,6 +383,11 @@ def test_train_refuses_pictures_that_have_no_effect_and_a_wrong_precision(tiny, 
     assert "mixed_float16" in refused(capsys, *start, "--precision", "mixed_float15")
 
 
+def test_train_refuses_data_of_other_classes_before_it_splits_them(tiny, capsys):
+    told = refused(capsys, "train", "ball2023-densenet201", "--data", str(tiny))
+    assert "tells Benign and Early and Pre and Pro apart" in told
+
+
 def test_data_make_makes_the_subtypes_too(place, capsys):
     words = ["--dataset", "synthetic-subtypes", "--images", "20"]
     assert main(["data", "make", str(place / "subtypes"), *words]) == 0

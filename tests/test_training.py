@@ -1185,8 +1185,8 @@ def test_the_recipe_itself_trains_at_32_pixels(split):
 def test_recipe_refuses_data_of_other_classes():
     """B-ALL has four classes, and a published number for two would stand beside it."""
     with pytest.raises(RecipeError, match="tells ALL and HEM apart"):
-        training._check_classes(load_recipe("mir2019-proposed"), "ball2021")
-    training._check_classes(load_recipe("mir2019-proposed"), "synthetic")
+        training.check_classes(load_recipe("mir2019-proposed"), "ball2021")
+    training.check_classes(load_recipe("mir2019-proposed"), "synthetic")
 
 
 @pytest.mark.slow
