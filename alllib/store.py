@@ -1,14 +1,25 @@
 """Images decoded, cropped and resized once, kept as one uint8 memory map.
 
-A store lies in a folder named by what it holds (data fingerprint, crop, size): `images.npy`
-(uint8, n x size x size x 3), `index.parquet` (image and SHA-256, in the order of the rows)
-and `store.json`. Training and plots look images up by row.
+A store lies in a folder named by what it holds (data fingerprint, crop, size, filter):
+
+=================== ===================================================================
+`images.npy`        uint8, n x size x size x 3
+`checksums.npy`     uint64, one a row (see `alllib.rows`)
+`index.parquet`     `image` and `sha256`, in the order of the rows
+`sources.parquet`   `path`, `bytes` and `time` of the image files, as last opened
+`store.json`        format and settings; its time in the file system is that of the last use
+=================== ===================================================================
+
+It is filled under a hidden name and renamed when it is whole. A build that was killed goes
+on with the rows that lack. Training and plots look images up by row.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -16,24 +27,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+import PIL
 
-from .cropping import crop_center
 from .datasets import data_fingerprint
-from .errors import ImageError, StoreError
-from .files import (
-    clear_errors,
-    hash_json,
-    locked,
-    reserve_space,
-    whole_folder,
-    workspace,
-    write_json,
-)
-from .images import read_image
+from .errors import AlllibError, StoreError
+from .files import clear_errors, hash_json, locked, workspace, write_json
+from .images import read_square, resize
 from .parallel import map_images
+from .rows import IMAGES, RowFile
+from .sources import note_sources, write_table
 
-__all__ = ["Store", "open_store", "resize"]
+__all__ = ["DESCRIPTION", "FORMAT", "Store", "describe_store", "open_store", "partial_folder",
+           "read_store", "resize", "stores_folder"]  # fmt: skip
+
+FORMAT = 2  # of the folder; a store of another one is built anew
+DESCRIPTION, _INDEX = "store.json", "index.parquet"
+_SYNC_EVERY = 128  # rows; a loss of power costs little more than these
 
 
 @dataclass(frozen=True)
@@ -78,27 +87,6 @@ class Store:
         return positions
 
 
-def resize(image: np.ndarray, size: int) -> np.ndarray:
-    """Resize a square image with antialiasing (bilinear; the report names no filter).
-
-    Parameters
-    ----------
-    image : numpy.ndarray
-        Shape (side, side, 3), uint8.
-    size : int
-        New side in pixels.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (size, size, 3), uint8.
-    """
-    if image.shape[:2] == (size, size):
-        return np.ascontiguousarray(image)
-    picture = Image.fromarray(np.ascontiguousarray(image))
-    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
-
-
 def open_store(cells: pd.DataFrame, *, size: int, crop: int | None = None) -> Store:
     """Store of a cell table's images; built if it is not there, or damaged.
 
@@ -133,73 +121,128 @@ def open_store(cells: pd.DataFrame, *, size: int, crop: int | None = None) -> St
             remedy="Pass at least one image, and sizes of at least one pixel.",
         )
     settings = {"crop": crop, "size": size, "data": data_fingerprint(cells), "filter": "bilinear"}
-    folder = workspace() / "_build" / "stores" / f"{size}px-{hash_json(settings)[:16]}"
+    folder = stores_folder() / f"{size}px-{hash_json(settings)[:16]}"
+    ordered = cells.sort_values("image")
     with locked(folder):
-        store = _load(folder, cells, settings)
+        store = _load(folder, ordered, settings)
         if store is None:
-            _build(folder, cells, settings)
-            store = _load(folder, cells, settings)
-    if store is None:
-        raise StoreError(
-            "The store was written and cannot be read back.",
-            where=folder,
-            remedy="Check the disk, delete the folder and run the same command again.",
-        )
+            _build(folder, ordered, settings)
+            store = _load(folder, ordered, settings)
+        if store is None:
+            raise StoreError(
+                "The store was written and cannot be read back.",
+                where=folder,
+                remedy="Check the disk, delete the folder and run the same command again.",
+            )
+        _note_use(folder, ordered)
     return store
 
 
-def _load(folder: Path, cells: pd.DataFrame, settings: dict) -> Store | None:
-    """The store, or None where it is missing or damaged and must be built."""
+def stores_folder() -> Path:
+    """Folder that stores lie in."""
+    return workspace() / "_build" / "stores"
+
+
+def partial_folder(folder: Path) -> Path:
+    """Folder in which a store is built before it is renamed to `folder`."""
+    return folder.with_name(f".{folder.name}.partial")
+
+
+def describe_store(folder: Path) -> dict | None:
+    """What `store.json` says; None where there is no such file or it is damaged."""
     try:
-        described = json.loads((folder / "store.json").read_text("utf-8"))
-        index = pd.read_parquet(folder / "index.parquet")
-        images = np.load(folder / "images.npy", mmap_mode="r")
+        described = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return described if isinstance(described, dict) else None
+
+
+def read_store(folder: Path) -> Store | None:
+    """A store as it lies in a folder, if it is of this format and its files fit together."""
+    described = describe_store(folder)
+    try:
+        index = pd.read_parquet(folder / _INDEX)
+        images = np.load(folder / IMAGES, mmap_mode="r")
     except (OSError, ValueError, EOFError):
         return None
-    size = settings["size"]
-    shape = (len(cells), size, size, 3)
-    if described != settings or images.shape != shape or images.dtype != np.uint8:
+    if described is None or described.get("format") != FORMAT:
         return None
-    expected = cells.sort_values("image")[["image", "sha256"]].to_numpy().tolist()
-    if list(index) != ["image", "sha256"] or index.to_numpy().tolist() != expected:
+    size = described.get("size")
+    if images.shape != (len(index), size, size, 3) or images.dtype != np.uint8:
         return None
-    return Store(folder, images, index)
+    return Store(folder, images, index) if list(index) == ["image", "sha256"] else None
 
 
-def _build(folder: Path, cells: pd.DataFrame, settings: dict) -> None:
-    ordered = cells.sort_values("image")
-    shape = (len(ordered), settings["size"], settings["size"], 3)
-    with whole_folder(folder) as partial_folder:
-        target = partial_folder / "images.npy"
-        _allocate(target, shape)
-        write = partial(_write_row, str(target), settings["crop"], settings["size"])
-        items = list(enumerate(ordered.path))
-        for _ in map_images(write, items, title=f"storing at {settings['size']} px"):
-            pass
-        np.lib.format.open_memmap(target, mode="r+").flush()
-        ordered[["image", "sha256"]].to_parquet(partial_folder / "index.parquet", index=False)
-        write_json(partial_folder / "store.json", settings)
+def _load(folder: Path, ordered: pd.DataFrame, settings: dict) -> Store | None:
+    """The store, or None where it is missing or damaged and must be built."""
+    store = read_store(folder)
+    if store is None or not settings.items() <= describe_store(folder).items():
+        return None
+    same = store.index.to_numpy().tolist() == ordered[["image", "sha256"]].to_numpy().tolist()
+    return store if same else None
 
 
-def _allocate(path: Path, shape: tuple[int, ...]) -> None:
-    """Reserve the whole file first: a memory map on a full disk would kill the process."""
-    with clear_errors(path):
-        images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-        del images
-        with path.open("r+b") as file:
-            reserve_space(file.fileno(), os.fstat(file.fileno()).st_size)
+def _note_use(folder: Path, ordered: pd.DataFrame) -> None:
+    """Remember where the images lie now, and that the store was used."""
+    # A store that may only be read is good enough to train from.
+    with contextlib.suppress(OSError, AlllibError):
+        note_sources(folder, ordered.path)
+        os.utime(folder / DESCRIPTION)
 
 
-def _write_row(target: str, crop: int | None, size: int, item: tuple[int, str]) -> None:
-    row, path = item
-    image = read_image(path)
+def _build(folder: Path, ordered: pd.DataFrame, settings: dict) -> None:
+    """Fill the partial folder, from where a killed build left it, and rename it."""
+    begun = partial_folder(folder)
+    with clear_errors(folder):
+        try:
+            # Another version of the decoder might give other bits.
+            described = {
+                "format": FORMAT, **settings, "images": len(ordered), "pillow": PIL.__version__
+            }  # fmt: skip
+            rows = _begun_rows(begun, ordered, described) or _begin(begun, ordered, described)
+            with contextlib.closing(rows):
+                _fill(rows, ordered, settings)
+            if folder.exists():
+                shutil.rmtree(folder)  # damaged: a whole one is not built anew
+            os.replace(begun, folder)
+        except (AlllibError, OSError):
+            # The repeat may be of other images, which would never ask for what is left here.
+            shutil.rmtree(begun, ignore_errors=True)
+            raise
+
+
+def _begun_rows(begun: Path, ordered: pd.DataFrame, described: dict) -> RowFile | None:
+    """Rows of a killed build of the same images, or None where there is none to go on with."""
+    if describe_store(begun) != described or _load(begun, ordered, described) is None:
+        return None
     try:
-        image = crop_center(image, crop or min(image.shape[:2]))
-    except Exception as error:
-        raise ImageError(
-            f"This image is {image.shape[1]}x{image.shape[0]} pixels, too small for a crop "
-            f"of {crop}.",
-            where=path,
-            remedy="Choose a smaller crop, or leave the image out.",
-        ) from error
-    np.lib.format.open_memmap(target, mode="r+")[row] = resize(image, size)
+        return RowFile(begun, len(ordered), described["size"])
+    except (OSError, ValueError):
+        return None
+
+
+def _begin(begun: Path, ordered: pd.DataFrame, described: dict) -> RowFile:
+    shutil.rmtree(begun, ignore_errors=True)
+    begun.mkdir(parents=True)
+    write_table(ordered[["image", "sha256"]], begun / _INDEX)
+    RowFile.create(begun, len(ordered), described["size"])
+    write_json(begun / DESCRIPTION, described)  # last: with it the folder can be gone on with
+    return RowFile(begun, len(ordered), described["size"])
+
+
+def _fill(rows: RowFile, ordered: pd.DataFrame, settings: dict) -> None:
+    finished = rows.finished()
+    items = [(row, path) for row, path in enumerate(ordered.path) if not finished[row]]
+    write = partial(_write_row, rows, settings["crop"], settings["size"])
+    title, done = f"storing at {settings['size']} px", len(ordered) - len(items)
+    stored = map_images(write, items, title=title, threads=True, done=done)
+    with contextlib.closing(stored):  # no thread may write on when the files are closed
+        for number, _ in enumerate(stored, 1):
+            if number % _SYNC_EVERY == 0:  # here nothing else is to do, and the threads work on
+                rows.sync()
+    rows.sync()
+
+
+def _write_row(rows: RowFile, crop: int | None, size: int, item: tuple[int, str]) -> None:
+    row, path = item
+    rows.write(row, read_square(path, size=size, crop=crop))

@@ -6,29 +6,80 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 
 import psutil
 import pytest
 
+from alllib import parallel
 from alllib.errors import DataError
 from alllib.parallel import map_images
 
 NUMBERS = list(range(200))
 
 
+@pytest.mark.parametrize("threads", [False, True])
 @pytest.mark.parametrize("workers", [None, 1, 3])
-def test_results_come_in_order(workers):
-    found = list(map_images(partial(pow, 2), NUMBERS, title="powers", workers=workers))
+def test_results_come_in_order(workers, threads):
+    options = {"title": "powers", "workers": workers, "threads": threads}
+    found = list(map_images(partial(pow, 2), NUMBERS, **options))
     assert found == [2**number for number in NUMBERS]
-    assert list(map_images(abs, [], title="none")) == []
+    for few in range(6):
+        assert list(map_images(abs, NUMBERS[:few], **options)) == NUMBERS[:few]
 
 
+@pytest.mark.parametrize("threads", [False, True])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_error_of_a_function_is_raised_here(workers):
+def test_error_of_a_function_is_raised_here(workers, threads):
+    options = {"title": "division", "workers": workers, "threads": threads}
     with pytest.raises(ZeroDivisionError):
-        list(map_images(partial(divmod, 1), NUMBERS, title="division", workers=workers))
+        list(map_images(partial(divmod, 1), NUMBERS, **options))
+
+
+def test_threads_work_at_the_same_time():
+    together = threading.Barrier(4, timeout=30)
+    assert len(list(map_images(lambda _: together.wait(), [0] * 8, title="t", workers=4,
+                               threads=True))) == 8  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["error", "interrupt", "left"])
+def test_threads_end_soon_and_before_the_caller_goes_on(ending):
+    seen: list[int] = []
+
+    def slow(number: int) -> int:
+        seen.append(number)
+        time.sleep(0.01)
+        if number == 5 and ending == "error":
+            raise ZeroDivisionError
+        return number
+
+    before = threading.active_count()
+    results = map_images(slow, range(1000), title="slow", workers=3, threads=True)
+    if ending == "error":
+        with pytest.raises(ZeroDivisionError):
+            list(results)
+    elif ending == "interrupt":
+        timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            list(results)
+        timer.join()
+    else:
+        assert next(results) == 0
+        results.close()
+    assert threading.active_count() == before and 0 < len(seen) < 200
+    done = len(seen)
+    time.sleep(0.05)
+    assert len(seen) == done
+
+
+def test_bar_counts_what_was_done_before(monkeypatch):
+    said = {}
+    monkeypatch.setattr(parallel, "tqdm", lambda items, **options: said.update(options) or items)
+    list(map_images(abs, NUMBERS, title="going on", threads=True, done=300))
+    assert (said["initial"], said["total"], said["desc"]) == (300, 500, "going on")
 
 
 def test_killed_worker_is_one_clear_error():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -21,7 +23,8 @@ from alllib.cropping import crop_center
 from alllib.datasets import load_cells
 from alllib.errors import DiskError, ImageError, StoreError
 from alllib.images import read_image
-from alllib.store import open_store, resize
+from alllib.rows import RowFile, count_finished
+from alllib.store import open_store, partial_folder, resize
 
 
 @pytest.fixture
@@ -29,8 +32,11 @@ def cells(tmp_path, write_cnmc, workspace) -> pd.DataFrame:
     return load_cells(write_cnmc(tmp_path / "data"))
 
 
-def stamp(store) -> list[int]:
-    return [path.stat().st_mtime_ns for path in sorted(store.path.iterdir())]
+def stamp(store) -> dict[str, int]:
+    """Times of the files that nothing but a build writes."""
+    files = {path.name: path.stat().st_mtime_ns for path in store.path.iterdir()}
+    del files["store.json"], files["sources.parquet"]  # note the last use
+    return files
 
 
 def stores(workspace: Path) -> list[str]:
@@ -79,12 +85,12 @@ def test_without_a_crop_the_shorter_side_is_taken(tmp_path, workspace, cells):
     assert np.array_equal(store.images[row], draw_picture("wide", 30)[:24, 3:27])
 
 
-def test_store_in_worker_processes_is_the_same(tmp_path, write_cnmc, workspace, monkeypatch):
+def test_store_built_in_threads_is_the_same(tmp_path, write_cnmc, workspace, monkeypatch):
     names = [("fold_0", x, f"UID_{'H' * (x == 'hem')}1_{n}_1_{x}") for x in ("all", "hem")
              for n in range(40)]  # fmt: skip
     cells = load_cells(write_cnmc(tmp_path / "data", cells=names))
     many = np.array(open_store(cells, size=9, crop=20).images)
-    monkeypatch.setattr("alllib.parallel.SERIAL_BELOW", 10**9)
+    monkeypatch.setattr("alllib.parallel.cpu_count", lambda: 1)
     monkeypatch.setenv("ALLLIB_WORKSPACE", str(tmp_path / "other"))
     assert np.array_equal(open_store(cells, size=9, crop=20).images, many) and many.any()
 
@@ -129,6 +135,8 @@ DAMAGES = {
     "description truncated": ("store.json", lambda data: data[:20]),
     "description empty": ("store.json", lambda data: b""),
     "description of another crop": ("store.json", lambda data: data.replace(b"20", b"18")),
+    "description of no format": ("store.json", lambda data: data.replace(b"format", b"formed")),
+    "description of another kind": ("store.json", lambda data: b"[]"),
     "index truncated": ("index.parquet", lambda data: data[:-9]),
     "index rubbish": ("index.parquet", lambda data: b"PAR1" + b"x" * 99 + b"PAR1"),
 }
@@ -231,23 +239,227 @@ def test_file_system_that_cannot_reserve_space_is_good_enough(cells, monkeypatch
 def test_old_store_stays_while_the_new_one_fails(cells, monkeypatch):
     store = open_store(cells, size=8)
     (store.path / "store.json").write_text("{}")
-    monkeypatch.setattr(module, "_allocate", refuse(errno.ENOSPC))
+    monkeypatch.setattr(module.RowFile, "create", refuse(errno.ENOSPC))
     with pytest.raises(DiskError):
         open_store(cells, size=8)
     assert (store.path / "images.npy").is_file() and (store.path / "store.json").is_file()
 
 
+def test_disk_that_fills_up_half_way_leaves_nothing(cells, monkeypatch, workspace):
+    """Where space cannot be reserved, only the writing of a row tells."""
+    real, written = os.pwrite, []
+
+    def fills_up(file, data, offset):
+        written.append(len(data))
+        if len(written) > 20:
+            refuse(errno.ENOSPC)()
+        return real(file, data[:100], offset)  # and takes rows in parts
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", refuse(errno.EOPNOTSUPP))
+        patch.setattr(os, "pwrite", fills_up)
+        with pytest.raises(DiskError, match="disk is full") as caught:
+            open_store(cells, size=8)
+    assert "nothing half-written" in caught.value.remedy
+    assert not stores(workspace) and not leftovers(workspace)
+    assert open_store(cells, size=8).images.any()
+
+
+# Use ------------------------------------------------------------------------------------
+
+
+def test_use_is_noted_and_nothing_else_is_written(cells):
+    store = open_store(cells, size=8)
+    noted = store.path / "store.json"
+    os.utime(noted, (0, 0))
+    before = {path: path.stat().st_mtime_ns for path in store.path.iterdir() if path != noted}
+    open_store(cells, size=8)
+    assert time.time() - noted.stat().st_mtime < 60
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_store_that_may_only_be_read_is_opened(cells, monkeypatch):
+    store = open_store(cells, size=8)
+    (store.path / "sources.parquet").unlink()
+    monkeypatch.setattr(os, "utime", refuse(errno.EROFS))
+    monkeypatch.setattr("alllib.store.note_sources", refuse(errno.EROFS))
+    assert open_store(cells, size=8).path == store.path
+
+
+# A build that goes on -------------------------------------------------------------------
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[str]:
+    """Names of the images that are decoded, as they are."""
+    names, real = [], module.read_square
+
+    def read(path, **sizes):
+        image = real(path, **sizes)
+        names.append(Path(path).stem)
+        return image
+
+    monkeypatch.setattr(module, "read_square", read)
+    return names
+
+
+def interrupt(cells, monkeypatch, *, after: int, **sizes) -> Path:
+    """Partial folder of a build that was interrupted after so many rows."""
+    real, done = RowFile.write, []
+
+    def write(rows, row, image):
+        if len(done) >= after:
+            raise KeyboardInterrupt
+        real(rows, row, image)
+        done.append(row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("alllib.parallel.cpu_count", lambda: 1)
+        patch.setattr(RowFile, "write", write)
+        with pytest.raises(KeyboardInterrupt):
+            open_store(cells, **sizes)
+    return next((Path(os.environ["ALLLIB_WORKSPACE"]) / "_build/stores").glob(".*.partial"))
+
+
+@pytest.fixture
+def uninterrupted(cells, tmp_path, monkeypatch) -> dict[str, bytes]:
+    """Files of the store (8 pixels from a crop of 20), built elsewhere in one go."""
+    with monkeypatch.context() as patch:
+        patch.setenv("ALLLIB_WORKSPACE", str(tmp_path / "elsewhere"))
+        return contents(open_store(cells, size=8, crop=20).path)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("after", [0, 1, 9, 24])
+def test_interrupted_build_goes_on(cells, monkeypatch, workspace, decoded, uninterrupted, after):
+    first = sorted(cells.image)[:after]
+    if after < len(cells):
+        interrupt(cells, monkeypatch, after=after, size=8, crop=20)
+    else:  # between the last row and the new name
+        with monkeypatch.context() as patch:
+            patch.setattr(RowFile, "sync", lambda _: signal.raise_signal(signal.SIGINT))
+            with pytest.raises(KeyboardInterrupt):
+                open_store(cells, size=8, crop=20)
+    assert not stores(workspace)
+    decoded.clear()
+    store = open_store(cells, size=8, crop=20)
+    assert sorted(decoded) == sorted(set(cells.image) - set(first))
+    assert contents(store.path) == uninterrupted and not leftovers(workspace)
+
+
+def test_no_thread_writes_on_after_an_interrupt(cells, monkeypatch, workspace):
+    real, threads = module.read_square, threading.active_count()
+
+    def slow(path, **sizes):
+        time.sleep(0.02)
+        return real(path, **sizes)
+
+    def sync(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("alllib.parallel.cpu_count", lambda: 4)
+        patch.setattr(module, "read_square", slow)
+        patch.setattr(module, "_SYNC_EVERY", 1)
+        patch.setattr(RowFile, "sync", sync)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            open_store(cells, size=8, crop=20)
+        assert threading.active_count() == threads and caught.value
+    (begun,) = (workspace / "_build/stores").glob(".*.partial")
+    assert 0 < count_finished(begun) < len(cells)
+
+
+def spoiled_data(begun: Path) -> None:
+    """What a power loss may leave: the checksum reached the disk, a part of the row did not."""
+    with (begun / "images.npy").open("r+b") as file:
+        file.seek(-24 * 192 + 3 * 192 + 100, os.SEEK_END)
+        file.write(bytes(64))
+
+
+def spoiled_sum(begun: Path) -> None:
+    with (begun / "checksums.npy").open("r+b") as file:
+        file.seek(-24 * 8 + 3 * 8, os.SEEK_END)
+        file.write(b"?")
+
+
+def lost_sum(begun: Path) -> None:
+    with (begun / "checksums.npy").open("r+b") as file:
+        file.seek(-24 * 8 + 3 * 8, os.SEEK_END)
+        file.write(bytes(8))
+
+
+@pytest.mark.parametrize("spoil", [spoiled_data, spoiled_sum, lost_sum])
+def test_row_without_its_checksum_is_decoded_again(
+    cells, monkeypatch, decoded, uninterrupted, spoil
+):
+    spoil(interrupt(cells, monkeypatch, after=9, size=8, crop=20))
+    decoded.clear()
+    store = open_store(cells, size=8, crop=20)
+    names = sorted(cells.image)
+    assert sorted(decoded) == sorted([names[3], *names[9:]])
+    assert contents(store.path) == uninterrupted
+
+
+BEGUN_DAMAGES = {
+    "no images": ("images.npy", None),
+    "images truncated": ("images.npy", lambda data: data[:-1]),
+    "no checksums": ("checksums.npy", None),
+    "checksums truncated": ("checksums.npy", lambda data: data[:-8]),
+    "no description": ("store.json", None),
+    "another decoder": ("store.json", lambda data: data.replace(b'"pillow": "', b'"pillow": "0')),
+    "other images": ("index.parquet", None),
+}
+
+
+@pytest.mark.parametrize("kind", BEGUN_DAMAGES)
+def test_begun_build_that_is_damaged_starts_anew(
+    cells, monkeypatch, workspace, decoded, uninterrupted, kind
+):
+    begun = interrupt(cells, monkeypatch, after=9, size=8, crop=20)
+    name, spoil = BEGUN_DAMAGES[kind]
+    whole = (begun / name).read_bytes()
+    (begun / name).unlink()
+    if spoil:
+        (begun / name).write_bytes(spoil(whole))
+    decoded.clear()
+    store = open_store(cells, size=8, crop=20)
+    assert sorted(decoded) == sorted(cells.image)
+    assert contents(store.path) == uninterrupted and not leftovers(workspace)
+
+
+def test_begun_build_of_an_older_version_starts_anew(cells, workspace, uninterrupted):
+    store = open_store(cells, size=8, crop=20)
+    store.path.rename(store.path.with_name(f".{store.path.name}.partial"))
+    (partial_folder(store.path) / "checksums.npy").unlink()
+    assert contents(open_store(cells, size=8, crop=20).path) == uninterrupted
+    assert not leftovers(workspace)
+
+
+def test_bad_image_leaves_nothing_of_a_begun_build(cells, monkeypatch, workspace):
+    interrupt(cells, monkeypatch, after=9, size=8, crop=20)
+    Path(sorted(cells.path)[-1]).write_bytes(b"BM")
+    with pytest.raises(ImageError, match="cannot be read"):
+        open_store(cells, size=8, crop=20)
+    assert not stores(workspace) and not leftovers(workspace)
+
+
 # Kills and company --------------------------------------------------------------------
 
 BUILDER = """
-import sys, time
+import os, sys, time
+from pathlib import Path
 from alllib import store
 from alllib.datasets import load_cells
-wait, slow = float(sys.argv[2]), store.read_image
-def read(path):
+wait, slow = float(sys.argv[2]), store.read_square
+log = os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def read(path, **sizes):
     time.sleep(wait)
-    return slow(path)
-store.read_image = read
+    os.write(log, (Path(path).stem + "\\n").encode())
+    return slow(path, **sizes)
+store.read_square = read
 cells = load_cells(sys.argv[1])
 print("ready", flush=True)
 print(store.open_store(cells, size=8, crop=20).images.sum())
@@ -255,9 +467,11 @@ print(store.open_store(cells, size=8, crop=20).images.sum())
 
 
 def start_builder(tmp_path: Path, wait: float) -> subprocess.Popen:
-    command = [sys.executable, "-c", BUILDER, str(tmp_path / "data"), str(wait)]
+    """Process that builds the store of `tmp_path/data`, in a group of its own; see its log."""
+    words = [str(tmp_path / "data"), str(wait), str(tmp_path / "decoded.txt")]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    process = subprocess.Popen(command, **pipes)
+    command = [sys.executable, "-c", BUILDER, *words]
+    process = subprocess.Popen(command, start_new_session=True, **pipes)
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -273,11 +487,52 @@ def test_killed_build_is_never_taken_for_a_store(tmp_path, cells, workspace, sen
     with process:
         process.send_signal(sent)
         assert process.wait(timeout=30) != 0
-    assert not stores(workspace)
+    assert not stores(workspace) and len(leftovers(workspace)) == 1
     store = open_store(cells, size=8, crop=20)
     image = crop_center(read_image(cells.path[0]), 20)
     assert np.array_equal(store.images[store.rows([cells.image[0]])[0]], resize(image, 8))
     assert not leftovers(workspace)
+
+
+@pytest.mark.slow
+def test_build_killed_again_and_again_ends_as_if_nothing_had_happened(
+    tmp_path, write_cnmc, workspace, monkeypatch
+):
+    """Twelve kills at random moments; what was finished before one is not decoded after it."""
+    names = [("fold_0", x, f"UID_{'H' * (x == 'hem')}1_{n}_1_{x}") for x in ("all", "hem")
+             for n in range(75)]  # fmt: skip
+    cells = load_cells(write_cnmc(tmp_path / "data", cells=names))
+    moments = np.random.default_rng(3).uniform(0, 0.25, 12)
+    finished: set[str] = set()
+    hit, log = 0, tmp_path / "decoded.txt"
+    for moment in moments:
+        log.write_text("")
+        with start_builder(tmp_path, 0.03) as process:
+            time.sleep(moment)
+            os.killpg(process.pid, signal.SIGKILL)
+            assert process.wait(timeout=30) == -signal.SIGKILL, "the build was not killed"
+        assert not finished & set(log.read_text().split()), "decoded what was finished"
+        hit += bool(log.read_text())
+        finished = finished_rows(workspace, cells)
+    assert hit >= 6 and 20 < len(finished) < 150
+    log.write_text("")
+    with start_builder(tmp_path, 0) as process:
+        assert process.wait(timeout=60) == 0
+    assert sorted(log.read_text().split()) == sorted(set(cells.image) - finished)
+    store = open_store(cells, size=8, crop=20)
+    left = {path.name for path in store.path.parent.iterdir()}
+    assert left == {store.path.name, f".{store.path.name}.lock"}
+    monkeypatch.setenv("ALLLIB_WORKSPACE", str(tmp_path / "elsewhere"))
+    assert contents(store.path) == contents(open_store(cells, size=8, crop=20).path)
+
+
+def finished_rows(workspace: Path, cells: pd.DataFrame) -> set[str]:
+    """Names of the images that a killed build has finished."""
+    begun = list((workspace / "_build/stores").glob(".*.partial"))
+    if not begun or not (begun[0] / "store.json").exists():
+        return set()
+    with contextlib.closing(RowFile(begun[0], len(cells), 8)) as rows:
+        return set(np.sort(cells.image.to_numpy(str))[rows.finished()])
 
 
 @pytest.mark.slow
@@ -290,3 +545,4 @@ def test_two_processes_build_one_store(tmp_path, cells, workspace):
             assert process.wait(timeout=30) == 0
     store = open_store(cells, size=8, crop=20)
     assert sums == [int(store.images.sum())] * 2 and not leftovers(workspace)
+    assert sorted((tmp_path / "decoded.txt").read_text().split()) == sorted(cells.image)
