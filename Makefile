@@ -136,7 +136,7 @@ lint: venv  ## check the code's style
 	@exec $(RUN) ruff check
 
 bench: venv  ## measure the speed figures
-	@exec $(RUN) python benchmarks/run.py
+	@exec $(RUN) alllib bench
 
 # --- upkeep ------------------------------------------------------------------------------
 .PHONY: lock clean help
