@@ -12,8 +12,8 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
+import struct
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from PIL import Image
 
 from .errors import AugmentationError, DiskError
 from .files import locked, whole_folder
-from .images import read_image
+from .images import read_bmp_rows
 from .parallel import map_images
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "apply_symmetries",
     "apply_symmetry",
     "copy_probability",
+    "draw_change",
     "firing_probability",
     "measure_firing",
     "plan_augmentation",
@@ -43,6 +44,7 @@ SYMMETRIES = (
     "mirror", "mirror, rotate 90", "mirror, rotate 180", "mirror, rotate 270",
 )  # fmt: skip
 OPERATIONS = ("rotate90", "rotate270", "flip_left_right", "flip_top_bottom")
+_BMP_HEADER = 54  # bytes
 
 
 def apply_symmetry(image: np.ndarray, symmetry: int) -> np.ndarray:
@@ -79,11 +81,33 @@ def apply_symmetries(images: np.ndarray, symmetries: np.ndarray) -> np.ndarray:
     numpy.ndarray
         Same shape and dtype, a copy.
     """
-    turned = np.empty_like(images)
-    for symmetry in np.unique(symmetries):
-        rows = symmetries == symmetry
-        turned[rows] = apply_symmetry(images[rows], int(symmetry))
+    images = np.asarray(images)  # each picture of a memory map would be one itself, which costs
+    turned = np.empty(images.shape, images.dtype)
+    turn = _turn_bytes if images.dtype == np.uint8 and images.shape[-1] == 3 else _turn
+    for image, target, symmetry in zip(images, turned, symmetries.tolist(), strict=True):
+        turn(image, target, symmetry)
     return turned
+
+
+def _turn(image: np.ndarray, target: np.ndarray, symmetry: int) -> None:
+    target[:] = apply_symmetry(image, symmetry)
+
+
+def _turn_bytes(image: np.ndarray, target: np.ndarray, symmetry: int) -> None:
+    """The same for RGB pictures, in a fifth of the time."""
+    import cv2
+
+    if symmetry == 0:
+        target[:] = image
+    elif symmetry in (4, 6):
+        cv2.flip(image, 1 if symmetry == 4 else 0, target)
+    elif symmetry == 5:
+        cv2.transpose(image, target)
+    elif symmetry == 7:
+        cv2.flip(cv2.transpose(image), -1, target)
+    else:
+        turns = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
+        cv2.rotate(image, turns[symmetry - 1], target)
 
 
 def plan_augmentation(
@@ -225,14 +249,39 @@ def vary_image(
     -----
     Source: kinds of change from the sheet `ball2023densenet`, which gives no amounts.
     """
+    angle, bright, contrasting, *mirror = draw_change(
+        generator, brightness=brightness, contrast=contrast, rotation=rotation, flips=flips
+    )
+    varied = _turned(image, angle) if rotation else image
+    varied = varied[:: -1 if mirror[0] else 1, :: -1 if mirror[1] else 1]
+    levels = varied.astype(np.float32) * np.float32(bright)
+    mean = levels.mean()
+    levels = mean + (levels - mean) * np.float32(contrasting)
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+
+
+def draw_change(
+    generator: np.random.Generator,
+    *,
+    brightness: float,
+    contrast: float,
+    rotation: float,
+    flips: bool,
+) -> np.ndarray:
+    """What `vary_image` does to one image, drawn at random; see there.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (5,), float64: angle in degrees (counter-clockwise), factor of brightness,
+        factor of contrast, and 1 where the image is mirrored top to bottom and left to
+        right, else 0.
+    """
     angle, bright, contrasting = generator.uniform(-1, 1, 3)
     mirror = generator.integers(0, 2, 2) if flips else (0, 0)
-    varied = _turned(image, angle * rotation) if rotation else image
-    varied = varied[:: -1 if mirror[0] else 1, :: -1 if mirror[1] else 1]
-    levels = varied.astype(np.float32) * (1 + bright * brightness)
-    mean = levels.mean()
-    levels = mean + (levels - mean) * (1 + contrasting * contrast)
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return np.array(
+        [angle * rotation, 1 + bright * brightness, 1 + contrasting * contrast, *mirror]
+    )
 
 
 def _turned(image: np.ndarray, degrees: float) -> np.ndarray:
@@ -338,9 +387,6 @@ def write_augmented(cells: pd.DataFrame, plan: pd.DataFrame, folder: str | Path)
     """
     folder = Path(folder)
     chosen = _chosen(cells, plan)
-    items = list(
-        zip(range(len(plan)), chosen.index, chosen.path, chosen.label, plan.symmetry, strict=True)
-    )
     with locked(folder):
         if folder.exists():
             raise AugmentationError(
@@ -352,7 +398,8 @@ def write_augmented(cells: pd.DataFrame, plan: pd.DataFrame, folder: str | Path)
         with whole_folder(folder) as partial_folder:
             for label in chosen.label.unique():
                 (partial_folder / label.lower()).mkdir()
-            for _ in map_images(partial(_write_one, partial_folder), items, title="augmenting"):
+            items = _pictures_by_image(chosen, plan, partial_folder)
+            for _ in map_images(_write_pictures, items, title="augmenting", threads=True):
                 pass
     return folder
 
@@ -373,14 +420,59 @@ def _chosen(cells: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
 def _bytes_as_bmp(chosen: pd.DataFrame) -> int:
     """Disk space of 24-bit BMP files: a header, and rows filled up to four bytes."""
     row = (chosen.width * 3 + 3) // 4 * 4
-    return int((row * chosen.height + 54).sum())
+    return int((row * chosen.height + _BMP_HEADER).sum())
 
 
-def _write_one(folder: Path, item: tuple) -> None:
-    number, name, path, label, symmetry = item
-    picture = apply_symmetry(read_image(path), int(symmetry))
-    target = folder / label.lower() / f"{number:06d}_{name}_s{symmetry}.bmp"
-    Image.fromarray(np.ascontiguousarray(picture)).save(target)
+def _pictures_by_image(
+    chosen: pd.DataFrame, plan: pd.DataFrame, folder: Path
+) -> list[tuple[str, list[tuple[Path, int]]]]:
+    """Path of each image with the files to make of it, so that it is read once."""
+    pictures: dict[str, list[tuple[Path, int]]] = {}
+    rows = zip(chosen.index, chosen.path, chosen.label, plan.symmetry, strict=True)
+    for number, (name, path, label, symmetry) in enumerate(rows):
+        target = folder / label.lower() / f"{number:06d}_{name}_s{symmetry}.bmp"
+        pictures.setdefault(path, []).append((target, int(symmetry)))
+    return list(pictures.items())
+
+
+def _write_pictures(item: tuple[str, list[tuple[Path, int]]]) -> None:
+    path, pictures = item
+    rows = read_bmp_rows(path)
+    height, width = rows.shape[:2]
+    upright, lying = _empty_bmp(width, height), _empty_bmp(height, width)
+    for target, symmetry in pictures:
+        data, pixels = lying if symmetry % 2 else upright
+        _turn_rows(rows, symmetry, pixels)
+        with target.open("xb") as file:
+            file.write(data)
+
+
+def _empty_bmp(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes of a black 24-bit BMP file, the same as Pillow's, and a view of its pixels."""
+    stride = (width * 3 + 3) // 4 * 4  # rows are filled up to four bytes
+    size, per_metre = stride * height, 3780  # 96 dots per inch
+    header = struct.pack(
+        "<2sIIIIiiHHIIiiII", b"BM", _BMP_HEADER + size, 0, _BMP_HEADER,
+        40, width, height, 1, 24, 0, size, per_metre, per_metre, 0, 0,
+    )  # fmt: skip
+    data = np.zeros(_BMP_HEADER + size, np.uint8)
+    data[:_BMP_HEADER] = np.frombuffer(header, np.uint8)
+    rows = data[_BMP_HEADER:].reshape(height, stride)[:, : 3 * width]
+    return data, rows.reshape(height, width, 3)
+
+
+def _turn_rows(rows: np.ndarray, symmetry: int, into: np.ndarray) -> None:
+    """Fill `into` with an image in one of its forms; the first row of both is the lowest."""
+    import cv2  # ten times as fast as NumPy with pixels of three bytes
+
+    if symmetry % 2:
+        rows = cv2.transpose(rows, dst=into)
+    # About the horizontal axis (0), the vertical one (1) or both (-1).
+    axis = (None, 1, -1, 0, 1, -1, 0, None)[symmetry]
+    if axis is not None:
+        cv2.flip(rows, axis, dst=into)
+    elif symmetry == 0:
+        into[:] = rows
 
 
 def _require_space(folder: Path, needed: int) -> None:

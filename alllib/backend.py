@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 import resource
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -20,8 +21,9 @@ from .errors import DependencyError
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["describe_device", "gradient", "load_keras", "package_versions", "peak_memory",
-           "thread_count"]  # fmt: skip
+__all__ = ["best_precision", "data_parallel", "describe_device", "device_memory", "gradient",
+           "load_keras", "make_deterministic", "package_versions", "peak_memory",
+           "set_tensor_float", "thread_count"]  # fmt: skip
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pandas",
             "pillow", "scikit-learn", "Augmentor")  # fmt: skip
@@ -154,6 +156,165 @@ def describe_device() -> dict[str, str | int]:
         "threads": thread_count(),
         "system": platform.system(),
     }
+
+
+def best_precision() -> str:
+    """Keras's policy that suits the device: half precision where its matrix units have it.
+
+    Returns
+    -------
+    str
+        "mixed_bfloat16" on GPUs of compute capability 8.0 or more (A100, L4, H100) and on
+        TPUs, "mixed_float16" from 7.0 on (V100, T4), else "float32".
+    """
+    keras = load_keras()
+    if keras.backend.backend() == "jax" and import_module("jax").default_backend() == "tpu":
+        return "mixed_bfloat16"
+    capability = _CAPABILITIES[keras.backend.backend()]()
+    if capability is None or capability < (7, 0):
+        return "float32"
+    return "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16"
+
+
+def _tensorflow_capability() -> tuple[int, int] | None:
+    config = import_module("tensorflow").config
+    found = [
+        config.experimental.get_device_details(device).get("compute_capability")
+        for device in config.list_physical_devices("GPU")
+    ]
+    return min(filter(None, found), default=None)
+
+
+def _jax_capability() -> tuple[int, int] | None:
+    devices = [d for d in import_module("jax").devices() if d.platform == "gpu"]
+    found = [str(getattr(device, "compute_capability", "0.0")).split(".") for device in devices]
+    return min(((int(major), int(minor)) for major, minor in found), default=None)
+
+
+def _torch_capability() -> tuple[int, int] | None:
+    cuda = import_module("torch").cuda
+    return cuda.get_device_capability(0) if cuda.is_available() else None
+
+
+_CAPABILITIES = {
+    "tensorflow": _tensorflow_capability, "jax": _jax_capability, "torch": _torch_capability,
+}  # fmt: skip
+
+
+def device_memory() -> int | None:
+    """Memory of the accelerator in bytes; None where there is none, or it cannot be asked."""
+    backend = load_keras().backend.backend()
+    if _gpu_name(backend) is None:
+        return None
+    if backend == "jax":
+        return (import_module("jax").devices()[0].memory_stats() or {}).get("bytes_limit")
+    if backend == "torch":
+        return import_module("torch").cuda.mem_get_info()[1]
+    # TensorFlow tells what it has taken, not what there is.
+    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60)
+        return min(int(line) for line in done.stdout.split()) << 20
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def make_deterministic() -> None:
+    """Let a GPU compute the same bits each time, at some cost in speed; a processor does anyway.
+
+    Raises
+    ------
+    DependencyError
+        When JAX runs already and was started without it.
+    """
+    backend = load_keras().backend.backend()
+    if backend == "tensorflow":
+        import_module("tensorflow").config.experimental.enable_op_determinism()
+    elif backend == "torch":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        import_module("torch").use_deterministic_algorithms(True)
+    elif _gpu_name(backend) and "--xla_gpu_deterministic_ops=true" not in os.environ.get(
+        "XLA_FLAGS", ""
+    ):
+        raise DependencyError(
+            "JAX reads at its start whether it shall be deterministic.",
+            remedy="Set XLA_FLAGS=--xla_gpu_deterministic_ops=true in the environment and run "
+            "the same command again.",
+        )
+
+
+@contextlib.contextmanager
+def set_tensor_float(allowed: bool) -> Iterator[None]:
+    """Let float32 products on a GPU use TF32's shorter fractions, or not, in the block."""
+    backend = load_keras().backend.backend()
+    if backend == "tensorflow":
+        config = import_module("tensorflow").config.experimental
+        before = config.tensor_float_32_execution_enabled()
+        config.enable_tensor_float_32_execution(allowed)
+        try:
+            yield
+        finally:
+            config.enable_tensor_float_32_execution(before)
+    elif backend == "jax":
+        with import_module("jax").default_matmul_precision(
+            "tensorfloat32" if allowed else "highest"
+        ):
+            yield
+    else:
+        backends = import_module("torch").backends
+        places = (backends.cuda.matmul, backends.cudnn)
+        before = [place.allow_tf32 for place in places]
+        for place in places:
+            place.allow_tf32 = allowed
+        try:
+            yield
+        finally:
+            for place, kept in zip(places, before, strict=True):
+                place.allow_tf32 = kept
+
+
+@contextlib.contextmanager
+def data_parallel(devices: int) -> Iterator[None]:
+    """Share each batch of what is built and trained in the block among several devices.
+
+    Keras's own data parallelism, which it has for JAX alone; a network's batch statistics are
+    those of the whole batch.
+
+    Parameters
+    ----------
+    devices : int
+        1 changes nothing.
+
+    Raises
+    ------
+    DependencyError
+        When the backend cannot, or has fewer devices.
+    """
+    if devices == 1:
+        yield
+        return
+    keras = load_keras()
+    if keras.backend.backend() != "jax":
+        raise DependencyError(
+            f"Keras trains on several devices with JAX, not with {keras.backend.backend()}.",
+            where="devices",
+            remedy="Set KERAS_BACKEND=jax, or use one device.",
+        )
+    found = keras.distribution.list_devices()
+    if len(found) < devices:
+        raise DependencyError(
+            f"{devices} devices are wanted, and there are {len(found)}.",
+            where="devices",
+            remedy=f"Ask for at most {len(found)}.",
+        )
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(devices=found[:devices], auto_shard_dataset=False)
+    )
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
 
 
 def _gpu_name(backend: str) -> str | None:

@@ -1,13 +1,15 @@
-"""Command line: `alllib data|run|notebooks|systems|train|predict|results`."""
+"""Command line: `alllib data|run|notebooks|systems|train|predict|store|bench|results`."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
 import select
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -85,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     systems.set_defaults(command=_show_systems)
     _add_train(commands.add_parser("train", help="train a recipe's network"))
     _add_predict(commands.add_parser("predict", help="class probabilities of new images"))
+    _add_store(commands.add_parser("store", help="list or remove stores of decoded images"))
+    _add_bench(commands.add_parser("bench", help="measure the speed figures"))
     results = commands.add_parser("results", help="list finished runs with their metrics")
     results.add_argument("folder", nargs="?", help="folder of records (default: results and runs)")
     results.add_argument("--json", action="store_true", help="print JSON")
@@ -130,7 +134,14 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, help="images per step (default: the recipe's)")
     parser.add_argument("--weights", choices=["imagenet", "none"], help="default: the recipe's")
     parser.add_argument("--backbone", choices=["trained", "frozen"], help="default: the recipe's")
-    parser.add_argument("--precision", default="float32", help="float32, mixed_float16, ...")
+    parser.add_argument("--precision", default="auto", help="float32, ... (default: the device's)")
+    parser.add_argument("--set", dest="changes", metavar="KEY=VALUE", action="append", default=[],
+                        help="a parameter of the recipe, like training.patience=5")  # fmt: skip
+    parser.add_argument("--again", action="store_true", help="train anew what is finished or begun")
+    parser.add_argument("--feed", default="auto", help="auto, host, device or resident")
+    parser.add_argument("--devices", type=int, default=1, help="devices that share each batch")
+    parser.add_argument("--deterministic", action="store_true", help="the same bits on a GPU")
+    parser.add_argument("--tensorboard", metavar="FOLDER", type=Path, help="write logs here")
     parser.set_defaults(command=_train)
 
 
@@ -140,6 +151,26 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cam", metavar="FOLDER", type=Path, help="write Grad-CAM pictures here")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(command=_predict)
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    listing = verbs.add_parser("list", help="what is stored, and whether it is of use")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(command=_list_stores)
+    prune = verbs.add_parser("prune", help="remove stale, damaged and unfinished stores")
+    prune.add_argument("--days", metavar="N", type=float, help="also those not used for N days")
+    prune.add_argument("--all", action="store_true", help="remove every store")
+    prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    prune.set_defaults(command=_prune_stores)
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("keys", nargs="*", metavar="KEY", help="default: all; with --gpu, recipes")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--record", action="store_true", help="keep them in results/benchmarks/")
+    parser.add_argument("--gpu", action="store_true", help="train each network on this GPU")
+    parser.set_defaults(command=_bench)
 
 
 def _check_data(given: argparse.Namespace) -> int:
@@ -219,25 +250,53 @@ def _show_systems(given: argparse.Namespace) -> int:
 def _train(given: argparse.Namespace) -> None:
     from .datasets import load_cells
     from .downloads import prepare_data
-    from .recipes import load_recipe, split_by_recipe
+    from .fitting import Resources
+    from .recipes import change_recipe, load_recipe, split_by_recipe
     from .tables import interval
     from .training import RunSettings, check_classes, train_recipe
 
     recipe = load_recipe(given.recipe)
+    if given.changes:
+        recipe = change_recipe(recipe, "custom", _parse_changes(given.changes))
     twin = {"ball2021": "synthetic-subtypes"}.get(recipe.data.dataset, "synthetic")
     settings = RunSettings(
         input_size=given.input_size, epochs=given.epochs, samples=given.samples,
         batch=given.batch, weights=given.weights, backbone=given.backbone,
         precision=given.precision, seed=given.seed,
     )  # fmt: skip
+    resources = Resources(
+        feed=given.feed, devices=given.devices, deterministic=given.deterministic,
+        tensorboard=given.tensorboard,
+    )  # fmt: skip
     settings.filled(recipe)  # a wrong word is said before images are read
+    resources.checked()
     cells = load_cells(prepare_data(given.data or twin, images=given.images))
     check_classes(recipe, cells.attrs["dataset"])  # else the split would refuse for another reason
     split = split_by_recipe(recipe, cells, given.protocol)
-    record = train_recipe(recipe, split, settings=settings, run_id=given.run)
+    record = train_recipe(
+        recipe, split, settings=settings, run_id=given.run, resources=resources, again=given.again
+    )
     print(record.path)
     print("accuracy", interval(record.run["metrics"]["metrics"]["accuracy"]),
           "on the", record.run["scored"], "part")  # fmt: skip
+
+
+def _parse_changes(texts: Sequence[str]) -> dict:
+    """Values of `--set KEY=VALUE`, written as in TOML; a bare word is a text."""
+    changes: dict = {}
+    for text in texts:
+        key, given, value = text.partition("=")
+        if not given or key in changes:
+            raise ParameterError(
+                f"{text!r} is " + ("given twice." if given else "no KEY=VALUE."),
+                where="--set",
+                remedy="Write each parameter once, like `--set training.patience=5`.",
+            )
+        try:
+            changes[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[key] = value
+    return changes
 
 
 def _predict(given: argparse.Namespace) -> None:
@@ -249,6 +308,43 @@ def _predict(given: argparse.Namespace) -> None:
         print(json.dumps(predictions_as_dict(trained, found), indent=2))
     else:
         print(predictions_as_text(trained, found))
+
+
+def _list_stores(given: argparse.Namespace) -> None:
+    from .inventory import list_stores, store_rows, store_table
+
+    entries = list_stores()
+    if given.json:
+        print(json.dumps(store_rows(entries), indent=2))
+    elif entries:
+        print(store_table(entries).to_string(index=False))
+    else:
+        print("no store; a training makes the one that it needs")
+
+
+def _prune_stores(given: argparse.Namespace) -> None:
+    from .inventory import prune_stores
+
+    removed = prune_stores(days=given.days, everything=given.all, dry_run=given.dry_run)
+    for entry in removed:
+        used = f", last used {entry.used[:10]}" if entry.used else ""
+        print(f"{entry.name}: {entry.said}, {entry.bytes / 1e6:.1f} MB{used}")
+    done, came = ("would be removed", "would come") if given.dry_run else ("removed", "came")
+    count = f"{len(removed)} store{'s' * (len(removed) != 1)}" if removed else "no store"
+    print(f"{count} {done}, {sum(entry.bytes for entry in removed) / 1e6:.1f} MB {came} free")
+
+
+def _bench(given: argparse.Namespace) -> int:
+    from .benchmarks import run_benchmarks, run_gpu_benchmarks
+    from .benchmarks.machines import record_figures
+    from .benchmarks.report import figure_text
+
+    with contextlib.redirect_stdout(sys.stderr):  # JSON must stand alone, whatever a peer prints
+        found = (run_gpu_benchmarks if given.gpu else run_benchmarks)(given.keys)
+    print(json.dumps(found, indent=2, allow_nan=False) if given.json else figure_text(found))
+    if given.record:
+        print(record_figures(found), file=sys.stderr if given.json else sys.stdout)
+    return 1 if any("failed" in one for one in found.values()) else 0  # a missed target is shown
 
 
 def _show_results(given: argparse.Namespace) -> None:

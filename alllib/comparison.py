@@ -62,7 +62,7 @@ def deviation_table(record: Record) -> pd.DataFrame:
         ("images in a step", str(asked["training"]["batch"]), str(done["batch"])),
         ("initial weights", _start(asked["architecture"]["weights"]), _start(run["weights"])),
         ("backbone", asked["architecture"]["backbone"], run["backbone"]),
-        ("precision", "float32", done["precision"]),
+        ("precision", "float32", run.get("precision", done["precision"])),
     ]
     if done["samples"] is not None:
         pictures = f"{asked['augmentation']['samples']:,}"

@@ -7,6 +7,7 @@ import errno
 import glob
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from .errors import DiskError
 
@@ -31,6 +32,7 @@ __all__ = [
     "write_text",
 ]
 
+_log = logging.getLogger(__name__)
 _PARTIAL = ".partial"
 _REPLACED = ".replaced"
 
@@ -200,7 +202,11 @@ def locked(path: str | Path) -> Iterator[None]:
     with clear_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f".{path.name}.lock"))
-        lock.acquire()
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            _log.info("Another process works on %s; waiting for it.", path)
+            lock.acquire()
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ from nbformat import NotebookNode
 from .errors import NotebookError
 from .files import clear_errors, hash_json, whole_file, whole_folder, workspace, write_text
 from .parameters import code_cells, read_notebook, read_parameters, resolve_parameters
+from .provenance import PACKAGE, files_below, import_closure, imported_names, module_files
 
 __all__ = [
     "folder_fingerprint",
-    "import_closure",
     "merge",
     "page_key",
     "records_fingerprint",
@@ -35,7 +35,6 @@ __all__ = [
     "write_if_changed",
 ]
 
-PACKAGE = Path(__file__).resolve().parent
 COMPUTE = ("keras", "numpy", "pandas", "pillow", "scikit-learn", "tensorflow", "tensorflow-cpu")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SITE_PARTS = ("_config.yml", "_toc.yml", "book", "vendor")
@@ -94,9 +93,10 @@ def page_key(
     cells = [cell.source for cell in code_cells(read_notebook(source))]
     files = import_closure(cells)
     # Only a notebook that imports it itself lists records; most modules merely know their form.
-    direct = [path for cell in cells for n in _imports(cell, "") for path in _module_files(n)]
+    direct = [path for cell in cells for n in imported_names(cell, "") for path in module_files(n)]
     lists_records = PACKAGE / "records.py" in direct
     cites_records = any("recorded_runs(" in cell for cell in cells)
+    shows_speeds = any("list_machines(" in cell for cell in cells)
     records = ""
     if lists_records or cites_records:
         records = records_fingerprint(workspace(), own=lists_records)
@@ -106,82 +106,9 @@ def page_key(
         "parameters": resolve_parameters(source, preset, overrides),
         "data": folder_fingerprint(data) if overrides else "",
         "records": records,
+        "speeds": speeds_fingerprint(workspace()) if shows_speeds else "",
         "versions": _versions(),
     }
-
-
-def import_closure(cells: Iterable[str]) -> list[Path]:
-    """Files of `alllib` that code uses: modules it imports, and theirs, and their data.
-
-    A package counts with all files below it, because its registry may load any of them.
-
-    Parameters
-    ----------
-    cells : iterable of str
-        Source text.
-
-    Returns
-    -------
-    list of pathlib.Path
-        Sorted.
-    """
-    found: set[Path] = set()
-    waiting = [name for text in cells for name in _imports(text, "")]
-    while waiting:
-        for path in _module_files(waiting.pop()):
-            if path in found:
-                continue
-            found.add(path)
-            if path.suffix == ".py":
-                parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-                package = ".".join(parts[:-1])
-                waiting += _imports(path.read_text(encoding="utf-8"), package)
-    if found:
-        found.update(_below(PACKAGE / "data"))
-    return sorted(found)
-
-
-def _imports(text: str, package: str) -> list[str]:
-    """Absolute dotted names within `alllib` that a text imports, members included."""
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith(("%", "!"))]
-    try:
-        tree = ast.parse("\n".join(lines))
-    except SyntaxError:
-        # An indented magic was the whole body of a block; the name may be anything.
-        return ["alllib.*"] if "alllib" in text else []
-    names: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*above, *filter(None, [node.module])])
-            names += [f"{base}.{alias.name}" for alias in node.names]
-    return [name for name in names if name.split(".")[0] == PACKAGE.name]
-
-
-def _module_files(name: str) -> list[Path]:
-    """Files behind a dotted name; the last parts may be members of a module."""
-    files, place = [PACKAGE / "__init__.py"], PACKAGE
-    for part in name.split(".")[1:]:
-        if part == "*":
-            return files + _below(place)
-        place = place / part
-        if place.is_dir():
-            return files + _below(place)
-        if place.with_suffix(".py").is_file():
-            return [*files, place.with_suffix(".py")]
-    return files
-
-
-def _below(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
-    ]
 
 
 def _hash_file(path: Path) -> str:
@@ -238,7 +165,8 @@ def records_fingerprint(space: str | Path, *, own: bool = True) -> str:
     own : bool
         Count those of `runs/` too.
     """
-    folders = [path for path in sorted(Path(space).glob("results/[!.]*")) if path.is_dir()]
+    found = sorted(Path(space).glob("results/[!.]*"))
+    folders = [path for path in found if path.is_dir() and path.name != "benchmarks"]
     if own:
         folders += [p for p in sorted(Path(space).glob("runs/[!.]*")) if _made_by_hand(p)]
     rows = [
@@ -248,6 +176,12 @@ def records_fingerprint(space: str | Path, *, own: bool = True) -> str:
         if path.is_file() and path.suffix != ".keras"  # no table or figure reads a network
     ]
     return hash_json(rows)
+
+
+def speeds_fingerprint(space: str | Path) -> str:
+    """SHA-256 over the recorded speed figures of a workspace."""
+    paths = sorted(Path(space).glob("results/benchmarks/[!.]*.json"))
+    return hash_json([[path.name, _hash_file(path)] for path in paths])
 
 
 def _made_by_hand(folder: Path) -> bool:
@@ -424,10 +358,10 @@ def _copy_parts(root: Path, site: Path) -> None:
     wanted = {
         path.relative_to(root): path
         for part in SITE_PARTS
-        for path in ([root / part] if (root / part).is_file() else _below(root / part))
+        for path in ([root / part] if (root / part).is_file() else files_below(root / part))
     }
     with clear_errors(site):
-        for place in _below(site):
+        for place in files_below(site):
             name = place.relative_to(site)
             if name not in wanted and name.parts[0] in SITE_PARTS:
                 place.unlink()

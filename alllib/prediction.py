@@ -23,13 +23,14 @@ from .architectures import ARCHITECTURES
 from .backend import load_keras, package_versions
 from .cropping import BACKGROUND, crop_center
 from .errors import AlllibError, ImageError, ParameterError, RecordError, suggest
-from .feeding import predict_batches, scale_images
+from .feeding import predict_batches
 from .files import clear_errors, restore_folder, whole_file, workspace
+from .fitting import class_probabilities
 from .images import read_image
 from .parallel import progress_bar
+from .pictures import scale_images
 from .records import read_record, run_folder
 from .store import resize
-from .training import class_probabilities
 
 if TYPE_CHECKING:
     import keras

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import pandas as pd
 from .errors import RecordError
 from .files import hash_json, locked, restore_folder, whole_folder, workspace, write_json
 
-__all__ = ["Record", "check_run", "git_commit", "list_records", "read_record", "run_folder",
+__all__ = ["Record", "check_parameters", "check_run", "list_records", "read_record", "run_folder",
            "save_record"]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -86,13 +85,21 @@ def check_run(run_id: str, parameters: dict) -> None:
     folder = run_folder(run_id)
     if not folder.exists():
         return
-    before = read_record(folder).run["parameters"]
-    if hash_json(before) != hash_json(parameters):
-        differs = sorted(
-            key for key in before | parameters if before.get(key) != parameters.get(key)
-        )
+    check_parameters(read_record(folder).run["parameters"], parameters, folder, f"Run {run_id!r}")
+
+
+def check_parameters(before: dict, now: dict, folder: Path, what: str) -> None:
+    """Refuse to go on with, or to replace, a run that had other parameters.
+
+    Raises
+    ------
+    RecordError
+        When they differ.
+    """
+    if hash_json(before) != hash_json(now):
+        differs = sorted(key for key in before | now if before.get(key) != now.get(key))
         raise RecordError(
-            f"Run {run_id!r} is there already, with other {', '.join(differs)}.",
+            f"{what} is there already, with other {', '.join(differs)}.",
             where=folder,
             remedy="Choose another run id, or remove the folder if the run is of no use.",
         )
@@ -205,29 +212,10 @@ def _records_below(folder: Path) -> list[Record]:
         restore_folder(folder / left.name.removeprefix(".").removesuffix(".replaced"))
     found = []
     for path in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
+        if path == workspace() / "results" / "benchmarks":
+            continue  # figures of speed
         try:
             found.append(read_record(path))
         except RecordError as error:
             _log.warning("A run record is left out: %s", error)
     return found
-
-
-def git_commit() -> str | None:
-    """Commit of the checkout that this package lies in; with `+` where files differ from
-    it; None outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        # An installed copy may lie inside somebody else's checkout, whose commit is not ours.
-        _git(here, "ls-files", "--error-unmatch", Path(__file__).name)
-        head = _git(here, "rev-parse", "HEAD")
-        changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", ".")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head + ("+" if changed else "")
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import median
 
 import pandas as pd
 
@@ -102,7 +103,8 @@ def _row(run: dict) -> dict:
         "scored_images": run["metrics"]["images"],
         "input": settings["input_size"],
         "batch": settings["batch"],
-        "precision": settings["precision"],
+        # Runs of before it could be chosen by the device say it among their parameters alone.
+        "precision": run.get("precision", settings["precision"]),
         "pretrained": run["weights"] != "none",
         "device": run["device"]["device"],
         "backend": run["device"]["backend"],
@@ -111,9 +113,17 @@ def _row(run: dict) -> dict:
         "published": recipe["published"].get("accuracy") if own else None,
         "certificate": run["certificate"]["hash"],
         "seconds": run["seconds"],
-        "seconds_per_epoch": round(run["seconds"] / run["epochs"], 2),
+        "seconds_per_epoch": _pace(run),
         "finished": run["finished"],
     }
+
+
+def _pace(run: dict) -> float:
+    """Seconds of an epoch: the median, which leaves out the first one's start; of older runs,
+    which do not tell them apart, the mean."""
+    if "epoch_seconds" in run:
+        return round(median(run["epoch_seconds"]), 2)
+    return round(run["seconds"] / run["epochs"], 2)
 
 
 def result_table(records: Iterable[Record]) -> pd.DataFrame:

@@ -2,56 +2,53 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .architectures import build_network, feature_layer, image_scale, inference_model
-from .backend import describe_device, load_keras, package_versions, peak_memory
-from .datasets import data_fingerprint, get_dataset
-from .errors import AlllibError, ParameterError, RecipeError, SplitError, TrainingError, suggest
-from .evaluation import score_predictions
-from .feeding import (
-    Pictures,
-    cache_features,
-    compute_features,
-    make_feed,
-    one_hot,
-    predict_batches,
-    still_pictures,
-    training_pictures,
+from .architectures import build_network, image_scale, inference_model
+from .backend import (
+    best_precision,
+    data_parallel,
+    describe_device,
+    load_keras,
+    make_deterministic,
+    package_versions,
+    peak_memory,
 )
-from .files import hash_json
-from .parallel import progress_bar
+from .checkpoints import State, load_state, remove_state, state_folder
+from .datasets import data_fingerprint, get_dataset
+from .errors import ParameterError, RecipeError, SplitError, suggest
+from .evaluation import score_predictions
+from .feeding import predict_batches
+from .files import hash_json, locked
+from .fitting import Resources, class_probabilities, few_steps, fit, policy
+from .memory import clear_shortage
+from .pictures import still_pictures, training_pictures
+from .provenance import code_digest, git_commit
 from .recipes import Recipe
-from .records import Record, check_run, git_commit, save_record
+from .records import (
+    Record,
+    check_parameters,
+    check_run,
+    read_record,
+    run_folder,
+    save_record,
+)
 from .splits import Split, check_certificate, scored_part
 from .store import Store, open_store
 
-__all__ = ["PRECISIONS", "RunSettings", "check_classes", "class_probabilities", "train_recipe"]
+__all__ = ["PRECISIONS", "RunSettings", "check_classes", "describe_appearance", "train_recipe"]
 
-PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
-# Up to so many steps TensorFlow runs operation by operation: building the graph of a deep
-# network takes longer (DenseNet-201: most of a minute) than it saves.
-FEW_STEPS = 40
-# Words of the backends for a device or a machine without memory left.
-SHORTAGE = (
-    "resource_exhausted",
-    "resourceexhausted",
-    "resource exhausted",
-    "out of memory",
-    "oom when",
-    "failed to allocate",
-    "can't allocate memory",
-    "bad_alloc",
-)
+PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,8 +68,9 @@ class RunSettings:
     weights : {"imagenet", "none"}
         Initial weights.
     backbone : {"trained", "frozen"}
-    precision : {"float32", "mixed_float16", "mixed_bfloat16"}
-        Keras's policy for the numbers of the network.
+    precision : {"auto", "float32", "mixed_float16", "mixed_bfloat16"}
+        Keras's policy for the numbers of the network; "auto" suits the device, see
+        `backend.best_precision`.
     seed : int
         Seed of initial weights, dropout, order and of what is varied from epoch to epoch.
     """
@@ -83,7 +81,7 @@ class RunSettings:
     batch: int | None = None
     weights: str | None = None
     backbone: str | None = None
-    precision: str = "float32"
+    precision: str = "auto"
     seed: int = 1
 
     def filled(self, recipe: Recipe) -> RunSettings:
@@ -136,9 +134,16 @@ def train_recipe(
     *,
     settings: RunSettings | None = None,
     run_id: str | None = None,
+    resources: Resources | None = None,
+    again: bool = False,
     progress: bool = True,
 ) -> Record:
     """Train a recipe's network on a split, score the chosen epoch, write the record.
+
+    A run that was interrupted goes on after its last whole epoch and ends as if nothing had
+    happened. A finished run is not run again: its record is returned. That holds for a run
+    with a name of its own (`run_id`) whatever has changed in the code since, with a warning;
+    one that is named by its parameters is trained anew when code, versions or backend differ.
 
     Parameters
     ----------
@@ -149,6 +154,11 @@ def train_recipe(
         What differs from the recipe.
     run_id : str, optional
         Name of the record; made from recipe, protocol, seed and parameters when not given.
+    resources : Resources, optional
+        With what it runs.
+    again : bool
+        Train from the first epoch, whatever there is; a finished record stays until the new
+        one replaces it.
     progress : bool
         Show a progress bar.
 
@@ -161,46 +171,143 @@ def train_recipe(
     SplitError
         When the certificate is missing or belongs to other data.
     RecordError
-        When `run_id` is taken by a run with other parameters.
+        When `run_id` is taken by a run with other parameters, or a state is damaged.
     RecipeError
         When the data has other classes than the recipe, or the network cannot be built.
     FetchError
         When ImageNet weights are wanted and cannot be had.
     TrainingError
-        When the memory does not suffice.
+        When the memory does not suffice, or the loss is no number.
     StoreError, ImageError, DiskError
-        From the store, and from writing the record.
+        From the store, and from writing state and record.
     """
     check_certificate(split.cells, split.certificate)
     check_classes(recipe, split.certificate["dataset"])
     full = (settings or RunSettings()).filled(recipe)
-    parameters = _parameters(recipe, split, full)
-    run_id = run_id or _run_id(recipe, split, full, parameters)
-    check_run(run_id, parameters)
-    classes = get_dataset(split.certificate["dataset"]).classes
+    resources = (resources or Resources()).checked()
     if split.part("validation").empty:
         raise SplitError(
             "The split has no validation part to choose the checkpoint on.",
             remedy="Use a protocol with a validation part.",
         )
-    store = open_store(split.cells, size=full.input_size, crop=parameters["crop"] or None)
-    started = time.monotonic()
-    with clear_shortage(full.batch):
-        network = _build(recipe, full, len(classes))
+    identity = {"parameters": _parameters(recipe, split, full)} | _origin()
+    named = run_id is not None
+    run_id = run_id or _run_id(recipe, split, full, identity["parameters"])
+    folder = state_folder(run_id)
+    with locked(folder.with_name(folder.name.removeprefix("."))):
+        found = _find_finished(run_id, identity, named=named)
+        if found is not None and not again:
+            remove_state(folder)
+            return found
+        state = _begin(folder, identity, named=named, again=again)
+        full = replace(full, precision=state.precision)
+        record = _train(recipe, split, full, resources, state, run_id, progress=progress)
+        remove_state(folder)
+    return record
+
+
+def _find_finished(run_id: str, identity: dict, *, named: bool) -> Record | None:
+    """Record of the same run, where it is finished and need not be run again.
+
+    Raises
+    ------
+    RecordError
+        When the id is taken by a run with other parameters.
+    """
+    check_run(run_id, identity["parameters"])
+    if not run_folder(run_id).exists():
+        return None
+    record = read_record(run_folder(run_id))
+    if not _continues(record.run, identity, named=named, what=f"Run {run_id}"):
+        return None
+    _log.info("Run %s is finished already; its record is kept.", run_id)
+    return record
+
+
+def _begin(folder: Path, identity: dict, *, named: bool, again: bool) -> State:
+    """The state to go on from, or a new one."""
+    state = None if again else load_state(folder)
+    what = f"The unfinished run {folder.name[1:].removesuffix('.training')}"
+    if state is not None:
+        check_parameters(state.identity["parameters"], identity["parameters"], folder, what)
+        if _continues(state.identity, identity, named=named, what=what):
+            _log.info("%s goes on after epoch %d.", what, state.epoch)
+            return state
+    remove_state(folder)
+    wanted = identity["parameters"]["precision"]
+    precision = best_precision() if wanted == "auto" else wanted
+    return State(identity=identity, precision=precision)
+
+
+def _continues(before: dict, now: dict, *, named: bool, what: str) -> bool:
+    """Whether a run of before is this one; what differs is said."""
+    differs = [key for key in _origin() if before.get(key) != now[key]]
+    if differs:
+        then = "it is kept, because it was named" if named else "it is trained from the start"
+        _log.warning("%s was made with other %s; %s.", what, " and ".join(differs), then)
+    return named or not differs
+
+
+def _origin() -> dict[str, Any]:
+    """What a result depends on besides the parameters, as far as it shows."""
+    device = describe_device()
+    return {
+        "code": code_digest("alllib.training"),
+        "versions": package_versions(),
+        "machine": {key: device[key] for key in ("backend", "device", "threads")},
+    }
+
+
+def _train(
+    recipe: Recipe,
+    split: Split,
+    settings: RunSettings,
+    resources: Resources,
+    state: State,
+    run_id: str,
+    *,
+    progress: bool,
+) -> Record:
+    parameters = state.identity["parameters"]
+    store = open_store(split.cells, size=settings.input_size, crop=parameters["crop"] or None)
+    started, before = time.monotonic(), sum(state.seconds)
+    if resources.deterministic:
+        make_deterministic()
+    with clear_shortage(settings.batch), data_parallel(resources.devices):
+        network = _build(recipe, settings, len(get_dataset(split.certificate["dataset"]).classes))
         pictures = training_pictures(
-            recipe, split.part("train"), store, samples=full.samples or 0, scale=parameters["scale"]
+            recipe,
+            split.part("train"),
+            store,
+            samples=settings.samples or 0,
+            scale=parameters["scale"],
         )
-        best, history = _fit(network, recipe, split, pictures, full, progress=progress)
-        seconds = time.monotonic() - started
-        network.set_weights(best)
+        fit(
+            network,
+            recipe,
+            split,
+            pictures,
+            settings=settings,
+            resources=resources,
+            state=state,
+            folder=state_folder(run_id),
+            progress=progress,
+        )
+        seconds = before + time.monotonic() - started
         final = inference_model(network)
-        final.run_eagerly = len(history) * -(-len(pictures) // full.batch) <= FEW_STEPS
-        predictions = _predict(final, split, store, parameters["scale"])
-    run = _describe(recipe, split, full, parameters, predictions, run_id=run_id)
+        final.run_eagerly = few_steps(state.epoch * -(-len(pictures) // settings.batch))
+        predictions = _predict(final, split, store, parameters["scale"], resources.devices)
+    run = _describe(recipe, split, settings, parameters, predictions, run_id=run_id)
+    run |= {key: state.identity[key] for key in _origin()}
     run |= {
         "seconds": round(seconds, 2),
-        "images_per_second": round(len(pictures) * len(history) / seconds, 2),
-        "epochs": len(history),
+        "images_per_second": round(len(pictures) * state.epoch / seconds, 2),
+        "epoch_seconds": state.seconds,
+        "epochs": state.epoch,
+        "chosen_epoch": state.best_epoch or state.epoch,
+        "sessions": state.sessions,
+        "precision": settings.precision,
+        "resources": {"devices": resources.devices, "deterministic": resources.deterministic},
         "pictures": len(pictures),
         "model_parameters": int(final.count_params()),
         "appearance": describe_appearance(split.part("train"), store),
@@ -208,7 +315,7 @@ def train_recipe(
     }
     # A model of the same layers that was not compiled: no optimiser is saved with it.
     bare = load_keras().Model(final.input, final.outputs[0], name=final.name)
-    return save_record(run, predictions, history, bare.save)
+    return save_record(run, predictions, pd.DataFrame(state.history), bare.save)
 
 
 def check_classes(recipe: Recipe, dataset: str) -> None:
@@ -251,40 +358,13 @@ def _run_id(recipe: Recipe, split: Split, settings: RunSettings, parameters: dic
     return f"{recipe.name}-{protocol}-{settings.input_size}px-s{settings.seed}-{digest}"
 
 
-@contextlib.contextmanager
-def clear_shortage(batch: int) -> Iterator[None]:
-    """Turn a backend's lack of memory into an error that says which batch to try.
-
-    Raises
-    ------
-    TrainingError
-        When memory is short.
-    """
-    try:
-        yield
-    except AlllibError:
-        raise
-    except Exception as error:  # each backend has a class of its own for it
-        text = f"{type(error).__name__} {error}".lower()
-        if not isinstance(error, MemoryError) and not any(word in text for word in SHORTAGE):
-            raise
-        remedy = (
-            f"Try a batch of {batch // 2} (`--batch {batch // 2}`), or a smaller input."
-            if batch > 1
-            else "Use a smaller input (`--input-size`), or a machine with more memory."
-        )
-        raise TrainingError(
-            f"The memory does not suffice for a batch of {batch}.", where="batch", remedy=remedy
-        ) from error
-
-
 def _build(recipe: Recipe, settings: RunSettings, classes: int):
     """Network under the wanted precision, with penalties, from the run's seed."""
     keras = load_keras()
     # Weights, dropout and order repeat from this seed, because nothing else draws from
     # Keras's generator between here and the end of the training.
     keras.utils.set_random_seed(settings.seed)
-    with _policy(settings.precision):
+    with policy(settings.precision):
         network = build_network(
             recipe, classes=classes, input_size=settings.input_size, weights=settings.weights,
             backbone=settings.backbone,
@@ -297,162 +377,16 @@ def _build(recipe: Recipe, settings: RunSettings, classes: int):
     return network
 
 
-@contextlib.contextmanager
-def _policy(precision: str) -> Iterator[None]:
-    """Keras's policy for what is built in the block; the one before returns."""
-    keras = load_keras()
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _compile(network, recipe: Recipe, *, steps: int = FEW_STEPS + 1) -> None:
-    keras = load_keras()
-    chosen = recipe.training
-    settings = {key: value for key, value in chosen.optimizer.items() if key != "name"}
-    optimizer = getattr(keras.optimizers, chosen.optimizer["name"])(**settings)
-    # On a CPU TensorFlow's XLA costs time (measured); without compilation JAX would run
-    # every operation by itself.
-    device = describe_device()
-    jit = False if (device["backend"], device["kind"]) == ("tensorflow", "cpu") else "auto"
-    several = len(network.outputs) > 1
-    network.compile(
-        optimizer,
-        loss=[chosen.loss] * len(network.outputs) if several else chosen.loss,
-        loss_weights=[1.0, recipe.architecture.settings["auxiliary_weight"]] if several else None,
-        metrics=[["accuracy"], []] if several else ["accuracy"],
-        jit_compile=jit,
-        run_eagerly=device["backend"] == "tensorflow" and steps <= FEW_STEPS,
-    )
-
-
-def _fit(
-    network, recipe: Recipe, split: Split, pictures: Pictures, settings: RunSettings,
-    *, progress: bool,
-) -> tuple[list[np.ndarray], pd.DataFrame]:  # fmt: skip
-    """Train; return the weights of the chosen epoch and the history."""
-    validation = still_pictures(split.part("validation"), pictures.store, scale=pictures.scale)
-    trained, inputs, seen = network, pictures.take, validation.take
-    backbone = _fixed_part(network, recipe, settings)
-    if backbone is not None:
-        with _policy(settings.precision):  # by it Keras scales the loss for half precision
-            trained = load_keras().Model(backbone.output, network.output)
-        inputs, seen = (
-            cache_features(compute_features(backbone, shown, progress=progress), shown)
-            for shown in (pictures, validation)
-        )
-    _compile(trained, recipe, steps=settings.epochs * -(-len(pictures) // settings.batch))
-    classes = get_dataset(split.certificate["dataset"]).classes
-    units = trained.outputs[0].shape[-1]
-    feed = make_feed(
-        inputs, one_hot(pictures.labels, classes)[:, -units:], batch=settings.batch,
-        seed=settings.seed, outputs=len(trained.outputs),
-    )  # fmt: skip
-    targets = one_hot(validation.labels, classes)
-
-    def score() -> dict[str, float]:
-        outputs = [found for _, found in predict_batches(final, seen, len(targets))]
-        return _validation_scores(class_probabilities(np.concatenate(outputs)), targets)
-
-    final = inference_model(trained)
-    final.run_eagerly = trained.run_eagerly
-    with progress_bar(total=len(pictures) * settings.epochs, shown=progress) as bar:
-        watch = _watch(recipe, score, feed, bar, settings, len(pictures))
-        trained.fit(feed, epochs=settings.epochs, shuffle=False, verbose=0, callbacks=[watch])
-    if watch.kept is not None:
-        trained.set_weights(watch.kept)  # which `network` shares
-    return network.get_weights(), pd.DataFrame(watch.history)
-
-
-def _fixed_part(network, recipe: Recipe, settings: RunSettings):
-    """Frozen backbone whose outputs can be computed once; None where they change from epoch
-    to epoch, or where a second output starts inside it."""
-    fixed = settings.backbone == "frozen" and recipe.augmentation.kind != "online"
-    if not fixed or len(network.outputs) > 1:
-        return None
-    return load_keras().Model(network.input, network.get_layer(feature_layer(recipe)).output)
-
-
-def _watch(recipe: Recipe, score: Callable, feed, bar, settings: RunSettings, pictures: int):
-    """Callback that sets the order of each epoch, scores the validation part after it, keeps
-    the best weights, stops early and moves the bar."""
-    keras = load_keras()
-    metric, patience = recipe.training.checkpoint, recipe.training.patience
-
-    class Watch(keras.callbacks.Callback):
-        best, kept, waited = -np.inf, None, 0
-
-        def __init__(self):
-            super().__init__()
-            self.history = []
-
-        def on_epoch_begin(self, epoch, logs=None):
-            feed.shuffle(epoch)
-
-        def on_train_batch_end(self, number, logs=None):
-            bar.update(min(settings.batch, pictures - number * settings.batch))
-
-        def on_epoch_end(self, epoch, logs=None):
-            found = score()
-            # A network with an auxiliary classifier names its metrics by output.
-            own = {k.removeprefix("predictions_"): float(v) for k, v in (logs or {}).items()}
-            row = {"epoch": epoch + 1, "accuracy": own["accuracy"], "loss": own["loss"]}
-            self.history.append(row | found)
-            done, accuracy = f"{epoch + 1}/{settings.epochs}", found["val_accuracy"]
-            bar.set_description(f"epoch {done}, validation accuracy {accuracy:.3f}")
-            if metric != "last":
-                self.judge(-found["val_loss"] if metric == "val_loss" else found[metric])
-
-        def judge(self, value):
-            if value > self.best:
-                self.best, self.kept, self.waited = value, None, 0  # two copies need more memory
-                self.kept = self.model.get_weights()
-                return
-            self.waited += 1
-            if patience and self.waited >= patience:
-                self.model.stop_training = True
-
-    return Watch()
-
-
-def _validation_scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Mean cross-entropy, without penalties, and accuracy."""
-    true = targets.argmax(axis=1)
-    right = np.clip(probabilities[np.arange(len(true)), true], 1e-7, 1)
-    return {
-        "val_accuracy": float((probabilities.argmax(axis=1) == true).mean()),
-        "val_loss": float(-np.log(right).mean()),
-    }
-
-
-def class_probabilities(outputs: np.ndarray) -> np.ndarray:
-    """Probability of each class: outputs as they are, or both sides of a single unit.
-
-    Parameters
-    ----------
-    outputs : numpy.ndarray
-        Shape (n, classes), or (n, 1) with the probability of the second of two classes.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n, classes).
-    """
-    return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
-
-
-def _predict(final, split: Split, store: Store, scale: str) -> pd.DataFrame:
+def _predict(final, split: Split, store: Store, scale: str, devices: int) -> pd.DataFrame:
     """Probabilities of each scored image, in the order of the cell table."""
     classes = get_dataset(split.certificate["dataset"]).classes
     part = split.part(scored_part(split))
     pictures = still_pictures(part, store, scale=scale)
-    outputs = np.concatenate([o for _, o in predict_batches(final, pictures.take, len(part))])
+    found = predict_batches(final, pictures.take, len(part), devices=devices)
+    outputs = np.concatenate([output for _, output in found])
     table = part[["image", "subject", "group", "label"]].reset_index(drop=True)
-    found = pd.DataFrame(class_probabilities(outputs), columns=[f"p_{c}" for c in classes])
-    return pd.concat([table, found], axis=1)
+    values = pd.DataFrame(class_probabilities(outputs), columns=[f"p_{c}" for c in classes])
+    return pd.concat([table, values], axis=1)
 
 
 def describe_appearance(cells: pd.DataFrame, store: Store) -> dict[str, list]:
@@ -503,7 +437,6 @@ def _describe(
         "data": parameters["data"],
         "metrics": scores.as_dict(),
         "device": describe_device(),
-        "versions": package_versions(),
         "commit": git_commit(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -32,7 +32,7 @@ input_size = 67  # side of the input in pixels; 0: the recipe's
 epochs = 3  # passes over the pictures; 0: the recipe's
 samples = 600  # augmented pictures; 0: the recipe's
 batch = 0  # images in a step; 0: the recipe's
-precision = "float32"  # float32, mixed_float16 or mixed_bfloat16
+precision = "float32"  # float32, mixed_float16, mixed_bfloat16, or auto: by the device
 run_seed = 1  # seed of initial weights, dropout and order
 
 # %% [markdown]

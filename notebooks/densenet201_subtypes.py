@@ -34,7 +34,7 @@ input_size = 32  # side of the input in pixels; 0: the recipe's
 epochs = 2  # passes over the images; 0: the recipe's
 batch = 0  # images in a step; 0: the recipe's
 weights = "none"  # initial weights: none, or imagenet (Keras downloads them)
-precision = "float32"  # float32, mixed_float16 or mixed_bfloat16
+precision = "float32"  # float32, mixed_float16, mixed_bfloat16, or auto: by the device
 run_seed = 1  # seed of initial weights, dropout and order
 
 # %% [markdown]

@@ -31,7 +31,7 @@ seed = 2019  # seed of the synthetic cells and of the split
 input_size = 64  # side of the input in pixels; 0: the recipe's
 epochs = 6  # passes over the images; 0: the recipe's
 batch = 0  # images in a step; 0: the recipe's
-precision = "float32"  # float32, mixed_float16 or mixed_bfloat16
+precision = "float32"  # float32, mixed_float16, mixed_bfloat16, or auto: by the device
 run_seed = 1  # seed of initial weights, dropout and order
 
 # %% [markdown]
@@ -51,9 +51,9 @@ from alllib.architectures import build_network, inference_model
 from alllib.backend import load_keras
 from alllib.datasets import load_cells
 from alllib.downloads import prepare_data
-from alllib.feeding import scale_images
 from alllib.figures import say, show
 from alllib.layers import receptive_field
+from alllib.pictures import scale_images
 from alllib.prediction import load_run
 from alllib.recipes import load_recipe, split_by_recipe
 from alllib.splits import require_subjects

@@ -55,14 +55,15 @@ from alllib.augmentation import firing_probability
 from alllib.backend import load_keras
 from alllib.datasets import load_cells
 from alllib.downloads import prepare_data
-from alllib.feeding import scale_images
 from alllib.figures import say, show
+from alllib.fitting import class_probabilities
+from alllib.pictures import scale_images
 from alllib.prediction import load_run
 from alllib.recipes import change_recipe, load_recipe
 from alllib.splits import make_split, require_subjects
 from alllib.store import open_store
 from alllib.tables import part_table, style
-from alllib.training import RunSettings, class_probabilities, train_recipe
+from alllib.training import RunSettings, train_recipe
 
 # %%
 figures.set_style()

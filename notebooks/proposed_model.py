@@ -32,7 +32,7 @@ input_size = 32  # side of the input in pixels; 0: the recipe's
 epochs = 3  # passes over the pictures; 0: the recipe's
 samples = 900  # augmented pictures; 0: the recipe's
 batch = 0  # images in a step; 0: the recipe's
-precision = "float32"  # float32, mixed_float16 or mixed_bfloat16
+precision = "float32"  # float32, mixed_float16, mixed_bfloat16, or auto: by the device
 run_seed = 1  # seed of initial weights, dropout and order
 
 # %% [markdown]
@@ -299,7 +299,7 @@ say(
 # %%
 import numpy as np
 from alllib.backend import load_keras
-from alllib.feeding import scale_images
+from alllib.pictures import scale_images
 from alllib.prediction import load_run
 from alllib.store import open_store
 

@@ -33,7 +33,7 @@ input_size = 64  # side of the input in pixels; 0: the recipe's
 epochs = 20  # passes over the features; 0: the recipe's
 batch = 0  # images in a step; 0: the recipe's
 weights = "none"  # initial weights: none, or imagenet (Keras downloads them)
-precision = "float32"  # float32, mixed_float16 or mixed_bfloat16
+precision = "float32"  # float32, mixed_float16, mixed_bfloat16, or auto: by the device
 run_seed = 1  # seed of initial weights, dropout and order
 
 # %% [markdown]
@@ -57,12 +57,12 @@ from alllib.backend import load_keras
 from alllib.datasets import load_cells
 from alllib.diagrams import describe_network, plot_network
 from alllib.downloads import official_files, prepare_data
-from alllib.feeding import scale_images
 from alllib.figures import say, show
 
 # %%
 from alllib.images import read_image
 from alllib.layers import layer_rows
+from alllib.pictures import scale_images
 from alllib.prediction import load_run
 from alllib.recipes import load_recipe, split_by_recipe
 from alllib.splits import require_subjects

@@ -38,7 +38,7 @@ from alllib.augmentation import (
 )
 from alllib.datasets import load_cells
 from alllib.errors import AugmentationError, DiskError, ImageError
-from alllib.images import read_image
+from alllib.images import read_bmp_rows, read_image
 from alllib.splits import make_split
 
 PICTURE = draw_picture("picture", 6)
@@ -354,12 +354,58 @@ def test_files_are_the_pictures_of_the_plan(tmp_path, cells):
         assert np.array_equal(picture, apply_symmetry(read_image(paths[row.image]), row.symmetry))
 
 
-def test_twice_gives_the_same_bytes_in_one_process_or_many(tmp_path, cells, monkeypatch):
+@pytest.mark.parametrize("suffix", [".bmp", ".png"])
+@pytest.mark.parametrize("shape", [(24, 24), (7, 7), (5, 9), (9, 6), (1, 1), (3, 450)])
+def test_files_have_the_bytes_that_pillow_writes(tmp_path, shape, suffix):
+    picture = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / f"a{suffix}")
+    cells = pd.DataFrame(
+        {"image": ["a"], "path": [str(tmp_path / f"a{suffix}")], "label": ["ALL"],
+         "height": shape[0], "width": shape[1]}
+    )  # fmt: skip
+    plan = pd.DataFrame({"image": ["a"] * 16, "symmetry": [*range(8), *range(7, -1, -1)]})
+    folder = write_augmented(cells, plan, tmp_path / "out")
+    assert len(hashes(folder)) == 16
+    for number, symmetry in enumerate(plan.symmetry):
+        turned = np.ascontiguousarray(apply_symmetry(picture, symmetry))
+        Image.fromarray(turned).save(tmp_path / "expected.bmp")
+        found = folder / f"all/{number:06d}_a_s{symmetry}.bmp"
+        assert found.read_bytes() == (tmp_path / "expected.bmp").read_bytes()
+
+
+def test_rare_kinds_of_bmp_files_are_read_too(tmp_path):
+    """Rows from the top down, four bytes a pixel, a long header, bytes after the pixels."""
+    picture = draw_picture("rare", 10)
+    Image.fromarray(picture).save(tmp_path / "usual.bmp")
+    usual = (tmp_path / "usual.bmp").read_bytes()
+    rows = picture[::-1, :, ::-1]
+    padded = [row.tobytes() + bytes(2) for row in rows]
+    down = usual[:22] + (-10).to_bytes(4, "little", signed=True) + usual[26:54]
+    wide = np.concatenate([rows, np.zeros((10, 10, 1), np.uint8)], axis=2)
+    long = usual[:10] + (60).to_bytes(4, "little") + usual[14:54] + bytes(6)
+    kinds = {
+        "usual": usual,
+        "down": down + b"".join(padded[::-1]),
+        "wide": usual[:28] + (32).to_bytes(2, "little") + usual[30:54] + wide.tobytes(),
+        "long": long + b"".join(padded),
+        "more": usual + b"more",
+    }
+    for kind, data in kinds.items():
+        (tmp_path / "a.bmp").write_bytes(data)
+        assert np.array_equal(read_image(tmp_path / "a.bmp"), picture), kind
+        assert np.array_equal(read_bmp_rows(tmp_path / "a.bmp"), rows), kind
+    for data in (usual[:-3], usual[:60], usual[:20], b""):
+        (tmp_path / "a.bmp").write_bytes(data)
+        with pytest.raises(ImageError, match="cannot be read"):
+            read_bmp_rows(tmp_path / "a.bmp")
+
+
+def test_twice_gives_the_same_bytes_in_one_thread_or_many(tmp_path, cells, monkeypatch):
     plan = plan_augmentation(cells, samples=90)
     one = write_augmented(cells, plan, tmp_path / "one")
     two = write_augmented(cells.iloc[::-1], plan_augmentation(cells, samples=90), tmp_path / "two")
     assert hashes(one) == hashes(two) and len(hashes(one)) == 90
-    monkeypatch.setattr("alllib.parallel.SERIAL_BELOW", 10**9)
+    monkeypatch.setattr("alllib.parallel.cpu_count", lambda: 1)
     assert hashes(write_augmented(cells, plan, tmp_path / "serial")) == hashes(one)
 
 
@@ -408,15 +454,15 @@ def test_needed_space_counts_the_filling_of_rows(tmp_path):
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
 def test_full_disk_half_way_leaves_nothing_and_a_repeat_works(tmp_path, cells, monkeypatch, code):
-    plan, save = plan_augmentation(cells, samples=30), Image.Image.save
+    plan, real = plan_augmentation(cells, samples=30), Path.open
 
-    def fails(image, path, *rest):
-        if "000020" in Path(path).name:
+    def fails(path, mode="r", **rest):
+        if "000020" in path.name:
             raise OSError(code, os.strerror(code))
-        save(image, path, *rest)
+        return real(path, mode, **rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Image.Image, "save", fails)
+        patch.setattr(Path, "open", fails)
         with pytest.raises(DiskError, match="disk is full|cannot be written") as caught:
             write_augmented(cells, plan, tmp_path / "out")
     assert str(tmp_path / "out") in str(caught.value)

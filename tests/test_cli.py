@@ -16,8 +16,10 @@ from PIL import Image
 import alllib
 from alllib import cli
 from alllib.cli import main
+from alllib.datasets import load_cells
 from alllib.recipes import list_recipes, load_recipe
 from alllib.records import list_records
+from alllib.store import open_store
 from alllib.synthetic import SyntheticDesign, make_dataset
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -395,3 +397,65 @@ def test_data_make_makes_the_subtypes_too(place, capsys):
     capsys.readouterr()
     told = refused(capsys, "data", "make", str(place / "x"), "--dataset", "synthetic-subtype")
     assert "synthetic-subtypes" in told
+
+
+# Stores ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tiny, place, monkeypatch):
+    """A store of 8 pixels from the tiny cells."""
+    return open_store(load_cells(tiny), size=8)
+
+
+@pytest.mark.parametrize("command", ["store", "store list", "store prune"])
+def test_each_store_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command.split(), "--help"])
+    assert stop.value.code == 0 and "usage: alllib " + command in capsys.readouterr().out
+
+
+def test_store_list_says_what_there_is(store, capsys):
+    assert main(["store", "list"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["store", "images", "pixels", "crop", "MB", "made", "used", "state"]
+    assert row.split()[:4] == [store.path.name, "96", "8", "-"] and row.endswith(" whole")
+    assert main(["store", "list", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["name"], entry["state"], entry["images"]) == (store.path.name, "whole", 96)
+    assert entry["path"] == str(store.path) and entry["crop"] is None
+
+
+def test_store_list_without_a_store(place, capsys):
+    assert main(["store", "list"]) == 0
+    assert capsys.readouterr().out.startswith("no store;")
+    assert main(["store", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert main(["store", "prune", "--all"]) == 0
+    assert capsys.readouterr().out == "no store removed, 0.0 MB came free\n"
+
+
+def test_store_prune_says_what_it_removes(store, capsys):
+    assert main(["store", "prune"]) == 0
+    assert capsys.readouterr().out == "no store removed, 0.0 MB came free\n"
+    (store.path / "images.npy").unlink()
+    assert main(["store", "prune", "--dry-run"]) == 0
+    row, total = capsys.readouterr().out.splitlines()
+    assert row.startswith(f"{store.path.name}: damaged, ") and store.path.exists()
+    assert total.startswith("1 store would be removed, ") and total.endswith("would come free")
+    assert main(["store", "prune"]) == 0
+    assert "\n1 store removed, " in capsys.readouterr().out
+    assert not list(store.path.parent.iterdir())
+
+
+def test_store_prune_by_days_or_all(tiny, store, capsys):
+    assert main(["store", "prune", "--days", "1"]) == 0
+    assert store.path.exists()
+    os.utime(store.path / "store.json", (10**9, 10**9))
+    assert main(["store", "prune", "--days", "1"]) == 0
+    assert "whole, 0.0 MB, last used 2001-09-09" in capsys.readouterr().out
+    open_store(load_cells(tiny), size=8)
+    assert main(["store", "prune", "--all"]) == 0
+    assert not store.path.exists()
+    capsys.readouterr()
+    assert "no number of days" in refused(capsys, "store", "prune", "--days", "-1")

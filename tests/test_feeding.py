@@ -1,151 +1,27 @@
-"""Batches: what is shown follows from seed, epoch and row; features are computed once."""
+"""Batches: any of any epoch follows from seed and number; features are computed once."""
 
 from __future__ import annotations
 
 import errno
 import os
-from dataclasses import replace
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import settings as chosen
+from hypothesis import strategies as st
+from test_pictures import VARIED, FakeStore, pictures_of
 
 from alllib import feeding
-from alllib.architectures import ARCHITECTURES
-from alllib.augmentation import apply_symmetry, plan_augmentation
-from alllib.errors import DataError, DiskError
-from alllib.feeding import (
-    Pictures,
-    cache_features,
-    compute_features,
-    make_feed,
-    one_hot,
-    predict_batches,
-    scale_images,
-    still_pictures,
-    training_pictures,
-)
-from alllib.recipes import load_recipe
-
-VARIED = {"brightness": 0.3, "contrast": 0.3, "rotation": 30.0, "flips": True}
-NAMES = [f"i{number}" for number in range(7)]
-
-
-class FakeStore:
-    """Seven noisy images of 6x6 pixels."""
-
-    images = np.random.default_rng(3).integers(0, 256, (7, 6, 6, 3)).astype(np.uint8)
-
-    @staticmethod
-    def rows(names):
-        return np.array([NAMES.index(name) for name in names])
-
-
-CELLS = pd.DataFrame({"image": NAMES, "label": ["ALL", "HEM"] * 3 + ["ALL"], "part": "train"})
-
-
-def pictures_of(rows=(0, 3, 3, 6, 2, 5, 1, 4, 0, 2), *, varied=None, scale="unit") -> Pictures:
-    rows = np.array(rows)
-    symmetries = (np.arange(len(rows)) % 8).astype(np.uint8)
-    labels = pd.Series(["ALL", "HEM"]).iloc[rows % 2]
-    return Pictures(FakeStore(), rows, symmetries, labels, scale, varied)
-
-
-# Grey levels -----------------------------------------------------------------------
-
-
-def test_grey_levels_are_scaled_exactly():
-    levels = np.arange(256, dtype=np.uint8)
-    scaled = scale_images(levels)
-    assert scaled.dtype == np.float32 and scaled[0] == 0 and scaled[-1] == 1
-    assert np.array_equal(np.rint(scaled * 255).astype(np.uint8), levels)
-
-
-@pytest.mark.parametrize(
-    ("network", "module"),
-    [("vgg16", "vgg16"), ("vgg19", "vgg19"), ("resnet50", "resnet"),
-     ("inception_v3", "inception_v3"), ("densenet201", "densenet")],
-)  # fmt: skip
-def test_the_scale_of_a_network_is_that_of_its_imagenet_weights(network, module):
-    import keras
-
-    images = FakeStore.images
-    before = images.copy()
-    wanted = getattr(keras.applications, module).preprocess_input(images.astype(np.float32))
-    scaled = scale_images(images, ARCHITECTURES[network].scale)
-    assert scaled.dtype == np.float32 and scaled.shape == images.shape
-    np.testing.assert_array_equal(scaled, np.asarray(wanted))
-    assert np.array_equal(images, before), "the store is not written to"
-    assert not np.allclose(scaled, scale_images(images))
-
-
-def test_targets_have_the_order_of_the_classes():
-    classes = ("Benign", "Early", "Pre", "Pro")
-    targets = one_hot(pd.Series(["Pre", "Benign", "Pro"], index=[9, 9, 2]), classes)
-    assert targets.dtype == np.float32
-    assert targets.tolist() == [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]]
-
-
-def test_a_class_that_the_data_set_does_not_have_is_refused():
-    with pytest.raises(DataError, match="'AML'"):
-        one_hot(pd.Series(["ALL", "AML"]), ("ALL", "HEM"))
-
-
-# Pictures --------------------------------------------------------------------------
-
-
-def test_pictures_are_the_images_in_their_forms():
-    pictures = pictures_of()
-    shown = pictures.take(np.array([3, 1, 7]), (1, 0))
-    assert shown.shape == (3, 6, 6, 3) and shown.dtype == np.float32 and len(pictures) == 10
-    for place, image in zip((3, 1, 7), shown, strict=True):
-        wanted = apply_symmetry(FakeStore.images[pictures.rows[place]], place % 8)
-        np.testing.assert_array_equal(image, scale_images(wanted))
-
-
-def test_a_varied_picture_depends_on_seed_epoch_and_row_alone():
-    pictures = pictures_of(varied=VARIED)
-    every = pictures.take(np.arange(10), (5, 2))
-    np.testing.assert_array_equal(pictures.take(np.arange(10), (5, 2)), every)
-    np.testing.assert_array_equal(pictures.take(np.array([7, 2, 9]), (5, 2)), every[[7, 2, 9]])
-    np.testing.assert_array_equal(pictures.take(np.array([4]), (5, 2))[0], every[4])
-    for other in ((5, 3), (6, 2), (2, 5)):
-        found = pictures.take(np.arange(10), other)
-        assert all(not np.array_equal(a, b) for a, b in zip(found, every, strict=True)), other
-    # Rows 1 and 2 hold one image in two places: each place has a draw of its own.
-    twice = replace(pictures, symmetries=np.zeros(10, np.uint8)).take(np.arange(10), (5, 2))
-    assert not np.array_equal(twice[1], twice[2])
-
-
-def test_still_pictures_are_the_same_in_every_epoch():
-    pictures = still_pictures(CELLS, FakeStore(), scale="unit")
-    first, second = (pictures.take(np.arange(7), (1, epoch)) for epoch in (0, 1))
-    np.testing.assert_array_equal(first, second)
-    np.testing.assert_array_equal(first, scale_images(FakeStore.images))
-    assert list(pictures.labels) == list(CELLS.label)
-
-
-def test_each_kind_of_augmentation_gives_its_pictures():
-    report, poster, sheet = (
-        load_recipe(name)
-        for name in ("mir2019-proposed", "unnithan2021-2x2", "ball2023-densenet201")
-    )
-
-    def of(recipe):
-        return training_pictures(recipe, CELLS, FakeStore(), samples=50, scale="tf")
-
-    drawn = of(report)
-    plan = plan_augmentation(CELLS, samples=50, probability=0.5, seed=7)
-    assert [NAMES[row] for row in drawn.rows] == list(plan.image) and drawn.varied is None
-    assert list(drawn.symmetries) == list(plan.symmetry) and drawn.scale == "tf"
-    labels = dict(zip(CELLS.image, CELLS.label, strict=True))
-    assert list(drawn.labels) == [labels[name] for name in plan.image]
-    still, online = of(poster), of(sheet)
-    assert list(still.rows) == list(online.rows) == list(range(7)) and still.varied is None
-    settings = sheet.augmentation
-    assert online.varied == {name: getattr(settings, name) for name in VARIED}
-
+from alllib.augmentation import apply_symmetry
+from alllib.errors import DiskError
+from alllib.feeding import cache_features, compute_features, make_feed, predict_batches
+from alllib.pictures import PLACES, Pictures, scale_images
 
 # Batches ---------------------------------------------------------------------------
 
@@ -207,6 +83,228 @@ def test_every_output_learns_the_same_targets():
     np.testing.assert_array_equal(targets[0], feed_of(1)[0][0][1])
 
 
+# Prefetching -----------------------------------------------------------------------
+
+
+def equal(first, second) -> bool:
+    """Whether two batches hold the same bits in the same form."""
+    if isinstance(first, dict):
+        return set(first) == set(second) and all(equal(first[k], second[k]) for k in first)
+    if isinstance(first, tuple):
+        return len(first) == len(second) and all(map(equal, first, second))
+    return first.dtype == second.dtype and np.array_equal(first, second)
+
+
+def pair_of_feeds(*, ahead: int, batch: int = 3, **rest):
+    """A plain feed and one that works ahead, of varied pictures."""
+    pictures = pictures_of(varied=VARIED)
+    targets = np.eye(7, dtype=np.float32)[pictures.rows]
+    return [
+        make_feed(pictures.take, targets, batch=batch, seed=4, ahead=number, **rest)
+        for number in (0, ahead)
+    ]
+
+
+@chosen(max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=12), st.integers(1, 6))
+def test_a_feed_that_works_ahead_gives_the_same_batches_in_any_order(asked, ahead):
+    plain, early = pair_of_feeds(ahead=ahead)
+    try:
+        for epoch, number in asked:
+            if epoch != plain.epoch:
+                for feed in (plain, early):
+                    feed.shuffle(epoch)
+            assert equal(early[number], plain[number])
+    finally:
+        early.close()
+
+
+def test_any_batch_of_any_epoch_can_be_had_without_those_before_it():
+    every = {}
+    walked, _ = pair_of_feeds(ahead=1)
+    for epoch in range(4):
+        walked.shuffle(epoch)
+        every |= {(epoch, number): walked[number] for number in range(len(walked))}
+    for (epoch, number), wanted in every.items():
+        for feed in pair_of_feeds(ahead=2):
+            feed.shuffle(epoch)
+            assert equal(feed[number], wanted)
+            feed.close()
+    first = [every[epoch, 0] for epoch in range(4)]
+    assert not any(equal(a, b) for a, b in zip(first, first[1:], strict=False))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_inputs_of_every_place_travel_in_batches(place):
+    pictures = pictures_of(varied=VARIED)
+    targets = np.eye(7, dtype=np.float32)[pictures.rows]
+
+    def take(chosen, seed):
+        return pictures.inputs(chosen, seed, place=place)
+
+    feed = make_feed(take, targets, batch=4, seed=1, ahead=2)
+    feed.shuffle(3)
+    for number in range(len(feed)):
+        inputs, wanted = feed[number]
+        assert equal(inputs, take(feed.chosen(number), (1, 3)))
+        np.testing.assert_array_equal(wanted, targets[feed.chosen(number)])
+    feed.close()
+
+
+class Slow:
+    """Pictures that take a while, and a note of who asked for them and when."""
+
+    def __init__(self, seconds: float = 0.02):
+        self.seconds, self.asked, self.running = seconds, [], 0
+
+    def __call__(self, chosen, seed):
+        self.asked.append((seed, tuple(chosen)))
+        self.running += 1
+        time.sleep(self.seconds)
+        self.running -= 1
+        return np.zeros((len(chosen), 1), np.float32)
+
+
+def test_batches_are_made_beforehand_each_once_and_none_of_the_next_epoch():
+    slow = Slow()
+    feed = make_feed(slow, np.zeros((12, 2), np.float32), batch=2, seed=1, ahead=2)
+    feed[0]
+    deadline = time.monotonic() + 5
+    while len(slow.asked) < 3 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert len(slow.asked) == 3, "two more than were asked for"
+    for number in range(1, 6):
+        feed[number]
+    assert sorted(slow.asked) == sorted(((1, 0), tuple(feed.chosen(n))) for n in range(6))
+    feed.close()
+
+
+def test_what_was_made_for_an_epoch_is_not_shown_in_another():
+    slow = Slow()
+    targets = np.arange(24, dtype=np.float32).reshape(12, 2)
+    feed = make_feed(slow, targets, batch=2, seed=1, ahead=4)
+    feed[0]
+    feed.shuffle(1)  # while the next batches of epoch 0 are being made
+    for number in range(6):
+        _, wanted = feed[number]
+        np.testing.assert_array_equal(wanted, targets[feed.chosen(number)])
+    feed.close()
+
+
+def test_a_closed_feed_drops_what_waits_and_leaves_no_thread_behind():
+    before, gate, asked = threading.active_count(), threading.Event(), []
+
+    def take(chosen, seed):
+        asked.append(tuple(chosen))
+        if asked[-1] != tuple(feed.chosen(0)):
+            gate.wait(20)
+        return np.zeros((len(chosen), 1), np.float32)
+
+    feed = make_feed(take, np.zeros((40, 2), np.float32), batch=2, seed=1, ahead=4)
+    feed[0]
+    assert threading.active_count() > before
+    feed.close()
+    gate.set()
+    deadline = time.monotonic() + 20
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+    assert len(asked) <= 1 + feeding.THREADS, "two were being made, two waited"
+
+
+def test_an_error_while_a_batch_is_made_reaches_who_asks_for_it():
+    def take(chosen, seed):
+        if 5 in chosen:
+            raise MemoryError("no room for five")
+        return np.zeros((len(chosen), 1), np.float32)
+
+    feed = make_feed(take, np.zeros((12, 2), np.float32), batch=2, seed=1, ahead=3)
+    bad = next(number for number in range(6) if 5 in feed.chosen(number))
+    for number in range(6):
+        if number == bad:
+            with pytest.raises(MemoryError, match="five"):
+                feed[number]
+        else:
+            feed[number]
+    feed.close()
+
+
+def test_batches_asked_for_by_several_threads_are_the_right_ones():
+    """Keras may ask from a thread of its own."""
+    plain, early = pair_of_feeds(ahead=3, batch=1)
+    with ThreadPoolExecutor(1) as pool:
+        found = list(pool.map(early.__getitem__, range(10)))
+    assert all(equal(a, plain[number]) for number, a in enumerate(found))
+    early.close()
+
+
+# Weights and devices ---------------------------------------------------------------
+
+
+def test_weights_travel_with_their_pictures():
+    weights = np.arange(1, 11, dtype=np.float32)
+    plain, early = pair_of_feeds(ahead=2, weights=weights)
+    for feed in (plain, early):
+        for number in range(len(feed)):
+            images, _, counts = feed[number]
+            assert counts.dtype == np.float32 and len(counts) == len(images)
+            np.testing.assert_array_equal(counts, weights[feed.chosen(number)])
+    early.close()
+    two = make_feed(
+        pictures_of().take, np.zeros((10, 2), np.float32), batch=3, seed=4, outputs=2,
+        weights=weights,
+    )  # fmt: skip
+    _, targets, counts = two[0]
+    assert isinstance(counts, tuple) and len(counts) == len(targets) == 2
+    np.testing.assert_array_equal(*counts)
+
+
+@chosen(max_examples=40)
+@given(
+    st.integers(1, 12), st.integers(1, 5), st.integers(2, 5), st.booleans(), st.integers(0, 2**16)
+)
+def test_filling_up_for_devices_leaves_the_mean_loss_as_it_is(count, batch, devices, class_, seed):
+    generator = np.random.default_rng(seed)
+    losses = generator.random(count).astype(np.float32)
+    weights = generator.random(count).astype(np.float32) if class_ else None
+    asked = []
+
+    def take(chosen, seed):
+        asked.append(chosen)
+        return losses[chosen]
+
+    feed = make_feed(
+        take, np.zeros((count, 1), np.float32), batch=batch, seed=1, weights=weights,
+        devices=devices,
+    )  # fmt: skip
+    for number in range(len(feed)):
+        shown, targets, counts = feed[number]
+        assert len(shown) == len(targets) == len(counts) and len(shown) % devices == 0
+        real = feed.chosen(number)
+        np.testing.assert_array_equal(shown[: len(real)], losses[real])
+        assert (counts[len(real) :] == 0).all() and set(asked[-1]) == set(real)
+        assert len(shown) - len(real) < devices, "no more than is needed"
+        wanted = losses[real] * (1 if weights is None else weights[real])
+        assert (shown * counts).mean() == pytest.approx(wanted.mean(), rel=1e-5)
+
+
+def test_batches_for_devices_are_all_of_one_form():
+    """Keras lays out the batches of an epoch by the first of them."""
+    feed = make_feed(pictures_of().take, np.zeros((10, 2), np.float32), batch=4, seed=1, devices=4)
+    assert [len(feed[number]) for number in range(3)] == [3, 3, 3]
+    assert [len(feed[number][0]) for number in range(3)] == [4, 4, 4]
+    plain = make_feed(pictures_of().take, np.zeros((10, 2), np.float32), batch=4, seed=1)
+    assert [len(plain[number]) for number in range(3)] == [2, 2, 2], "no weights without need"
+
+
+def test_a_batch_of_any_pictures_can_be_gathered():
+    feed, pictures = feed_of(seed=1)
+    chosen = np.array([3, 3, 0, 9, 9, 9, 1])
+    images, targets = feed.gather(chosen)
+    np.testing.assert_array_equal(images, pictures.take(chosen, (1, 0)))
+    np.testing.assert_array_equal(targets.argmax(axis=1), pictures.rows[chosen])
+
+
 # Prediction ------------------------------------------------------------------------
 
 
@@ -239,6 +337,68 @@ def test_filled_batches_give_what_single_ones_give(network, monkeypatch, count):
     assert list(chosen) == list(range(count)) and outputs.dtype == np.float32
     alone = [real(pictures.take(np.array([place]), (0, 0))) for place in range(count)]
     np.testing.assert_allclose(outputs, np.concatenate(alone), rtol=1e-5, atol=1e-6)
+
+
+class Short:
+    """Network that has memory for steps of so many pictures."""
+
+    def __init__(self, most: int, error: Exception | None = None):
+        self.most, self.sizes = most, []
+        self.error = error or RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    def predict_on_batch(self, inputs):
+        values = inputs["values"]
+        self.sizes.append(len(values))
+        if len(values) > self.most:
+            raise self.error
+        return values * 2
+
+
+def predict_short(network, count: int, **rest) -> tuple[list[int], list[float]]:
+    found = list(
+        predict_batches(
+            network, lambda chosen, seed: {"values": chosen[:, None].astype(float)}, count, **rest
+        )
+    )
+    chosen = np.concatenate([chosen for chosen, _ in found])
+    return list(chosen), list(np.concatenate([outputs for _, outputs in found])[:, 0])
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 20])
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 8, 100])
+def test_a_step_that_does_not_fit_is_halved_and_the_rest_with_it(monkeypatch, most, count):
+    monkeypatch.setattr(feeding, "STEP", 8)
+    network = Short(most)
+    chosen, outputs = predict_short(network, count)
+    assert chosen == list(range(count)) and outputs == [2.0 * n for n in range(count)]
+    fitting = max(size for size in (1, 2, 4, 8) if size <= most)
+    tried = [size for size in (8, 4, 2, 1) if size > fitting]
+    assert network.sizes == tried + [fitting] * -(-count // fitting)
+
+
+@pytest.mark.parametrize(("most", "wanted"), [(100, 9), (8, 3), (3, 3)])
+def test_a_halved_step_can_still_be_dealt_out_to_all_devices(monkeypatch, most, wanted):
+    monkeypatch.setattr(feeding, "STEP", 8)
+    network = Short(most)
+    chosen, outputs = predict_short(network, 10, devices=3)
+    assert chosen == list(range(10)) and outputs == [2.0 * n for n in range(10)]
+    assert network.sizes[-1] == wanted and all(size % 3 == 0 for size in network.sizes)
+
+
+def test_the_smallest_step_that_does_not_fit_is_an_error(monkeypatch):
+    monkeypatch.setattr(feeding, "STEP", 8)
+    for devices, smallest in ((1, 1), (2, 2)):
+        network = Short(0)
+        with pytest.raises(RuntimeError, match="RESOURCE_EXHAUSTED"):
+            predict_short(network, 5, devices=devices)
+        assert network.sizes[-1] == smallest and len(network.sizes) < 5
+
+
+def test_another_error_of_a_step_is_not_taken_for_a_shortage():
+    network = Short(0, ValueError("shapes do not fit"))
+    with pytest.raises(ValueError, match="shapes"):
+        predict_short(network, 5)
+    assert len(network.sizes) == 1
 
 
 # Features --------------------------------------------------------------------------
@@ -318,3 +478,17 @@ def test_features_come_in_full_precision(workspace, monkeypatch):
     )
     features = compute_features(half, pictures_of(), progress=False)
     assert features.dtype == np.float32 and (features == 0.5).all()
+
+
+def test_features_are_computed_in_steps_that_all_devices_share(network, workspace, monkeypatch):
+    sizes, real = [], network.predict_on_batch
+
+    def spy(inputs):
+        sizes.append(len(inputs))
+        return real(inputs)
+
+    monkeypatch.setattr(network, "predict_on_batch", spy)
+    alone = compute_features(network, pictures_of(), progress=False)
+    shared = compute_features(network, pictures_of(), progress=False, devices=3)
+    assert [size % 3 for size in sizes] == [2, 0]
+    np.testing.assert_allclose(shared, alone, rtol=1e-5, atol=1e-6)

@@ -9,11 +9,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from alllib import pages
 from alllib.errors import NotebookError
 from alllib.pages import (
     folder_fingerprint,
-    import_closure,
     merge,
     page_key,
     records_fingerprint,
@@ -40,24 +38,6 @@ def source(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.py"
     path.write_text(SOURCE)
     return path
-
-
-def names(*cells: str) -> set[str]:
-    return {str(path.relative_to(pages.PACKAGE)) for path in import_closure(cells)}
-
-
-def test_the_closure_follows_imports_downwards_only():
-    found = names("import alllib.files")
-    assert {"__init__.py", "files.py", "errors.py"} <= found
-    assert "pages.py" not in found and "parameters.py" not in found
-    assert names("from alllib import files") == found
-    assert names("def late():\n    from alllib.files import workspace") == found
-    assert {"pages.py", "parameters.py", "files.py"} <= names("from alllib.pages import merge")
-    assert names("import numpy") == set()
-
-
-def test_a_package_counts_with_all_files_below_it():
-    assert {"recipes/__init__.py"} <= names("from alllib.recipes import load_recipe")
 
 
 def test_prose_is_not_in_the_key_and_code_parameters_and_data_are(source, tmp_path):
@@ -219,3 +199,18 @@ def test_a_page_that_cites_recorded_runs_is_made_anew_when_these_change(tmp_path
     kept.mkdir(parents=True)
     (kept / "run.json").write_text("{}")
     assert page_key(source, preset="sample") != before
+
+
+def test_the_page_on_speed_is_made_anew_when_figures_change_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLLIB_WORKSPACE", str(tmp_path))
+    notebooks = Path(__file__).resolve().parents[1] / "notebooks"
+
+    def keys() -> dict:
+        names = ("benchmarks", "alexnet", "results")
+        return {name: page_key(notebooks / f"{name}.py", preset="sample") for name in names}
+
+    before = keys()
+    (tmp_path / "results" / "benchmarks").mkdir(parents=True)
+    (tmp_path / "results" / "benchmarks" / "a.json").write_text("{}")
+    after = keys()
+    assert {name for name in before if after[name] != before[name]} == {"benchmarks"}

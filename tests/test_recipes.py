@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 import tomllib
 from dataclasses import asdict, replace
@@ -20,6 +21,7 @@ from alllib.augmentation import plan_augmentation
 from alllib.datasets import COLUMNS, DATASETS
 from alllib.downloads import official_cells
 from alllib.errors import RecipeError
+from alllib.evaluation import METRICS
 from alllib.files import hash_json
 from alllib.parameters import load_preset, read_parameters
 from alllib.recipes import (
@@ -30,7 +32,7 @@ from alllib.recipes import (
     resolve_protocol,
     split_by_recipe,
 )
-from alllib.recipes.schema import AUGMENTATIONS, OPTIMIZERS, filled
+from alllib.recipes.schema import AUGMENTATIONS, KNOWN, OPTIMIZERS, SCHEDULES, filled
 from alllib.splits import Split, make_split, split_images
 
 PROPOSED, POSTER, GARG = "mir2019-proposed", "unnithan2021-2x2", "garg2021-vgg19"
@@ -238,7 +240,7 @@ def test_a_recipe_cannot_be_changed():
         ('name = "SGD"', 'name = "SDG"', "Did you mean 'SGD'?", "training.optimizer.name"),
         ('name = "SGD"', 'name = "Adam"', "'momentum' has no effect", "training.optimizer"),
         ('name = "SGD"\n', "", "'name' is missing", "training.optimizer.name"),
-        ('checkpoint = "val_accuracy"', 'checkpoint = "val_acc"', "val_accuracy", "checkpoint"),
+        ('checkpoint = "val_accuracy"', 'checkpoint = "val_acuracy"', "val_accuracy", "checkpoint"),
         ('scale = "unit"', 'scale = "units"', "Did you mean 'unit'?", "images.scale"),
         ('scale = "unit"', "scale = 255", "not text", "images.scale"),
         ('weights = "none"', 'weights = "imagnet"', "'imagenet'?", "architecture.weights"),
@@ -836,11 +838,13 @@ def settable(recipe) -> set[str]:
 
 
 # Settings that are no reading of the source but the switches of this package: a network by
-# name, no weights where none exist, no penalty and no early stop where none is mentioned.
+# name, no weights where none exist, and no penalty, early stop, schedule or class weights where
+# none are mentioned.
 OURS = {
     "architecture.minimum_input", "architecture.name", "architecture.weights",
     "architecture.backbone", "augmentation.kind", "training.l1", "training.l2",
-    "training.patience", "training.optimizer.nesterov",
+    "training.patience", "training.optimizer.nesterov", "training.schedule.name",
+    "training.class_weights",
 }  # fmt: skip
 
 
@@ -901,3 +905,87 @@ def test_a_number_of_the_report_that_stands_elsewhere_is_the_recipes():
     assert {paper[name] for name in ("input_size", "epochs", "samples", "batch")} == {0}
     cropping = Path(__file__).parents[1] / "notebooks" / "cropping.py"
     assert read_parameters(cropping)["crop"].value == recipe.images.crop
+
+
+def test_a_checkpoint_may_be_chosen_by_every_metric_of_validation():
+    wanted = {"val_loss", "last", *(f"val_{name}" for name in METRICS)}
+    assert set(KNOWN["training.checkpoint"]) == wanted
+
+
+# Schedules and class weights -----------------------------------------------------------
+
+
+SCHEDULED = {
+    "cosine": {"warmup": 2, "floor": 0.0},
+    "step": {"every": 10, "rate": 0.5},
+    "plateau": {"patience": 3, "rate": 0.1},
+}
+
+
+def scheduled(name: str, **changes) -> dict:
+    return {"name": name} | SCHEDULED.get(name, {}) | changes
+
+
+@pytest.mark.parametrize("name", ["constant", *SCHEDULED])
+def test_a_recipe_may_state_a_schedule(name):
+    recipe = change_recipe(load_recipe(PROPOSED), "other", {"training.schedule": scheduled(name)})
+    assert recipe.training.schedule["name"] == name
+    assert set(SCHEDULES) == {"constant", *SCHEDULED}, "each has its test"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said", "where"),
+    [
+        ({"name": "cosin"}, "Did you mean 'cosine'?", "training.schedule.name"),
+        ({"warmup": 1, "floor": 0.0}, "'name' is missing", "training.schedule"),
+        ({"name": "cosine", "warmup": 1}, "'floor' is missing", "training.schedule"),
+        ({"name": "step", "every": 2, "rat": 0.5}, "Did you mean 'rate'?", "training.schedule"),
+        ({"name": "constant", "rate": 0.5}, "'rate'", "training.schedule"),
+        (scheduled("step", every=0), "1 or more", "training.schedule.every"),
+        (scheduled("step", every=1.5), "whole number", "training.schedule.every"),
+        (scheduled("step", every=True), "whole number", "training.schedule.every"),
+        (scheduled("step", rate=1.01), "0 to 1", "training.schedule.rate"),
+        (scheduled("step", rate=-0.1), "0 to 1", "training.schedule.rate"),
+        (scheduled("step", rate="half"), "number", "training.schedule.rate"),
+        (scheduled("plateau", patience=0), "1 or more", "training.schedule.patience"),
+        (scheduled("plateau", rate=math.nan), "0 to 1", "training.schedule.rate"),
+        (scheduled("cosine", warmup=-1), "0 or more", "training.schedule.warmup"),
+        (scheduled("cosine", floor=2), "0 to 1", "training.schedule.floor"),
+    ],
+)
+def test_a_wrong_schedule_is_refused_with_its_place(schedule, said, where):
+    with pytest.raises(RecipeError) as caught:
+        change_recipe(load_recipe(PROPOSED), "other", {"training.schedule": schedule})
+    assert said in str(caught.value) and where in str(caught.value)
+
+
+def test_unknown_class_weights_are_refused():
+    with pytest.raises(RecipeError, match="'balenced'") as caught:
+        change_recipe(load_recipe(PROPOSED), "other", {"training.class_weights": "balenced"})
+    assert caught.value.remedy == "Did you mean 'balanced'?"
+
+
+def test_what_a_recipe_leaves_out_does_not_change_which_it_is():
+    """Records of before there were schedules are of the same recipe; each of them counts."""
+    plain = load_recipe(PROPOSED)
+    stated = change_recipe(
+        plain,
+        "other",
+        {"training.schedule": {"name": "constant"}, "training.class_weights": "none"},
+    )
+    assert stated.digest() == plain.digest()
+    others = [{"training.class_weights": "balanced"}]
+    others += [{"training.schedule": scheduled(name)} for name in SCHEDULED]
+    others += [{"training.schedule": scheduled("cosine", floor=0.1)}]
+    digests = {change_recipe(plain, "other", change).digest() for change in others}
+    assert len(digests) == len(others) and plain.digest() not in digests
+
+
+def test_recorded_runs_still_name_the_recipes_of_today():
+    """The digests that records hold were taken before schedules and class weights."""
+    root = Path(__file__).parents[1] / "results"
+    runs = [json.loads(path.read_text()) for path in root.glob("*/run.json")]
+    assert len(runs) >= 9
+    for run in runs:
+        today = load_recipe(run["recipe"])
+        assert run["parameters"]["recipe"] == today.digest(), run["id"]

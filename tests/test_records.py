@@ -20,8 +20,8 @@ from alllib.evaluation import score_predictions
 from alllib.recipes import list_recipes, load_recipe
 from alllib.records import (
     REQUIRED,
+    check_parameters,
     check_run,
-    git_commit,
     list_records,
     read_record,
     run_folder,
@@ -273,41 +273,21 @@ def test_a_taken_id_is_refused_with_what_differs():
     assert "another run id" in caught.value.remedy
 
 
-# Commit ----------------------------------------------------------------------------
+def test_what_an_unfinished_run_was_is_refused_in_the_same_words(place):
+    check_parameters({"seed": 1, "batch": 2}, {"batch": 2, "seed": 1}, place, "The run")
+    with pytest.raises(RecordError, match="^The run is there already, with other batch, seed") as c:
+        check_parameters({"seed": 1}, {"seed": 2, "batch": 2}, place, "The run")
+    assert c.value.where == place and "remove the folder" in c.value.remedy
 
 
-def git(folder: Path, *words: str) -> str:
-    name = ["-c", "user.name=a", "-c", "user.email=a@b.invalid", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(
-        ["git", "-C", str(folder), *name, *words], check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-def test_the_commit_is_that_of_the_package_and_says_when_files_differ(place, monkeypatch):
-    module = place / "checkout" / "alllib" / "records.py"
-    module.parent.mkdir(parents=True)
-    module.write_text("x = 1\n")
-    monkeypatch.setattr(records, "__file__", str(module))
-    assert git_commit() is None
-    git(module.parents[1], "init", "-q")
-    assert git_commit() is None
-    git(module.parents[1], "commit", "-q", "--allow-empty", "-m", "somebody else's")
-    assert git_commit() is None, "the package is no part of this checkout"
-    git(module.parents[1], "add", ".")
-    git(module.parents[1], "commit", "-q", "-m", "ours")
-    head = git(module.parents[1], "rev-parse", "HEAD")
-    assert git_commit() == head and len(head) == 40
-    module.write_text("x = 2\n")
-    assert git_commit() == head + "+"
-
-
-def test_no_git_is_no_error(monkeypatch):
-    def lacking(*_, **__):
-        raise FileNotFoundError("git")
-
-    monkeypatch.setattr(records.subprocess, "run", lacking)
-    assert git_commit() is None
+def test_a_folder_that_holds_no_record_is_passed_over_in_silence(place, caplog):
+    """`results/benchmarks` lies beside the recorded runs."""
+    save("good")
+    (place / "runs" / "benchmarks").mkdir()
+    (place / "runs" / "benchmarks" / "one.json").write_text("{}")
+    (place / "runs" / ".good.training").mkdir()
+    (place / "runs" / ".good.training" / "state.json").write_text("{}")
+    assert [record.run["id"] for record in list_records()] == ["good"] and caplog.text == ""
 
 
 # The records that the book cites ----------------------------------------------------

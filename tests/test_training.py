@@ -1,30 +1,41 @@
-"""Training on tiny images: what the record says is what was trained, and twice the same."""
+"""Training on tiny images: what the record says is what was trained, twice the same, and the
+same whatever interrupts it."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
-import math
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from tiny import (
+    SETTINGS,
+    digest,
+    run_python,
+    small_recipe,
+    stand_in,
+    tiny_recipe,
+    weights_of,
+    write_cells,
+)
 
-from alllib import splits, training
-from alllib.architectures import ARCHITECTURES, Architecture
+from alllib import fitting, splits, training
+from alllib.checkpoints import load_state, state_folder
 from alllib.datasets import DATASETS, load_cells
 from alllib.errors import (
-    DataError,
     DiskError,
     ImageError,
     ParameterError,
@@ -33,60 +44,18 @@ from alllib.errors import (
     SplitError,
     TrainingError,
 )
-from alllib.feeding import Pictures, scale_images
+from alllib.evaluation import METRICS
 from alllib.files import workspace
+from alllib.fitting import Resources
+from alllib.pictures import scale_images
 from alllib.recipes import Recipe, load_recipe, split_by_recipe
 from alllib.records import REQUIRED, list_records, read_record
 from alllib.smears import SmearDesign, make_smears
 from alllib.splits import Split, make_split, scored_part
 from alllib.store import open_store
-from alllib.training import RunSettings, class_probabilities, describe_appearance, train_recipe
+from alllib.training import RunSettings, describe_appearance, train_recipe
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SETTINGS = RunSettings(input_size=16, epochs=2, samples=40)
-THIN = {"filters": [4, 4, 6, 6, 8, 8], "dense": [16, 8]}
-
-
-def small_recipe(*, learning_rate: float | None = None, **changes) -> Recipe:
-    """The recipe with a thin network, so that a run takes a second."""
-    recipe = load_recipe("mir2019-proposed")
-    rate = {} if learning_rate is None else {"learning_rate": learning_rate}
-    return replace(
-        recipe,
-        architecture=replace(
-            recipe.architecture, settings={**recipe.architecture.settings, **THIN}
-        ),
-        training=replace(
-            recipe.training,
-            **({"batch": 8, "optimizer": {**recipe.training.optimizer, **rate}} | changes),
-        ),
-    )
-
-
-def tiny_recipe(*, learning_rate: float = 0.01, **changes) -> Recipe:
-    """The poster's recipe, four filters wide: no augmentation, one output unit."""
-    recipe = load_recipe("unnithan2021-2x2")
-    settings = {**recipe.architecture.settings, "filters": 4, "dense": 8, "dropout": 0.0}
-    optimizer = {**recipe.training.optimizer, "learning_rate": learning_rate}
-    return replace(
-        recipe,
-        architecture=replace(recipe.architecture, settings=settings),
-        training=replace(recipe.training, **({"batch": 8, "optimizer": optimizer} | changes)),
-    )
-
-
-def write_cells(root: Path, *, size: int = 20) -> Path:
-    """Official layout with 10 + 10 subjects of three images: blots of a class's own shade."""
-    generator = np.random.default_rng(5)
-    for number in range(1, 11):
-        for label, subject, level in (("all", number, 90), ("hem", f"H{number}", 160)):
-            folder = root / f"fold_{number % 3}" / label
-            folder.mkdir(parents=True, exist_ok=True)
-            for cell in range(1, 4):
-                pixels = generator.integers(level - 60, level + 60, (size, size, 3))
-                name = f"UID_{subject}_{cell}_1_{label}.png"
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / name)
-    return root
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -126,12 +95,13 @@ def taken(split):
     return train(split, "taken")
 
 
-def train(split, run_id, **changes):
+def train(split, run_id, *, again=False, **changes):
     return train_recipe(
         small_recipe(),
         split,
         settings=replace(SETTINGS, **changes),
         run_id=run_id,
+        again=again,
         progress=False,
     )
 
@@ -150,10 +120,16 @@ def test_the_record_is_whole(record, split):
     assert run["images"] == split.cells.part.value_counts().to_dict()
     assert run["recipe_text"]["training"]["batch"] == 8
     assert run["parameters"]["epochs"] == 4 and run["parameters"]["crop"] == 20
-    assert run["parameters"]["batch"] == 8 and run["parameters"]["precision"] == "float32"
+    assert run["parameters"]["batch"] == 8
+    assert run["parameters"]["precision"] == "auto" and run["precision"] == "float32"
     assert run["classes"] == ["ALL", "HEM"] and (run["epochs"], run["pictures"]) == (4, 40)
     assert (run["weights"], run["backbone"]) == ("none", "trained")
     assert run["images_per_second"] == pytest.approx(160 / run["seconds"], rel=0.01)
+    assert len(run["epoch_seconds"]) == 4 and sum(run["epoch_seconds"]) < run["seconds"]
+    assert run["sessions"] == 1 and 1 <= run["chosen_epoch"] <= 4
+    assert run["resources"] == {"devices": 1, "deterministic": False}
+    assert re.fullmatch("[0-9a-f]{16}", run["code"])
+    assert run["machine"] == {key: run["device"][key] for key in ("backend", "device", "threads")}
     assert run["seconds"] > 0 and run["images_per_second"] > 0 and run["peak_memory"] > 10**7
     assert run["device"]["backend"] == "tensorflow" and run["versions"]["keras"]
 
@@ -173,8 +149,15 @@ def test_each_image_of_the_scored_part_is_predicted_once(record, split):
 
 def test_the_history_has_a_row_per_epoch(record):
     assert list(record.history.epoch) == [1, 2, 3, 4]
-    assert list(record.history) == ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"]
-    assert np.isfinite(record.history).all(axis=None)
+    first = ["epoch", "accuracy", "loss", "val_loss"]
+    assert list(record.history) == [*first, *(f"val_{name}" for name in METRICS), "learning_rate"]
+    always = [*first, "val_accuracy", "learning_rate"]
+    assert np.isfinite(record.history[always]).all(axis=None)
+
+
+def test_nothing_but_the_record_is_left(record):
+    names = {path.name for path in record.path.parent.iterdir() if "first" in path.name}
+    assert names <= {"first", ".first.lock", ".first.training.lock"}
 
 
 def test_the_saved_model_gives_the_recorded_probabilities(record, split):
@@ -218,20 +201,20 @@ def test_a_published_split_is_scored_on_validation_and_says_so(cells):
 
 @pytest.mark.parametrize("protocol", DATASETS["cnmc2019"].protocols)
 def test_no_part_but_train_is_trained_on(cells, protocol, monkeypatch):
-    fed, real = [], training.still_pictures
+    fed, real = [], fitting.still_pictures
 
     def still(table, store, **rest):
         fed.append(set(table.image))
         return real(table, store, **rest)
 
     def feed(take, targets, **rest):
-        pictures = take.__self__
+        pictures = take.func.__self__
         fed.append(set(pictures.store.index.image.iloc[pictures.rows]))
         raise InterruptedError
 
     split = make_split(cells, protocol)
-    monkeypatch.setattr(training, "still_pictures", still)
-    monkeypatch.setattr(training, "make_feed", feed)
+    monkeypatch.setattr(fitting, "still_pictures", still)
+    monkeypatch.setattr(fitting, "make_feed", feed)
     with pytest.raises(InterruptedError):
         train(split, f"spied-{protocol}")
     assert fed[0] == set(split.part("validation").image)
@@ -302,7 +285,7 @@ def test_settings_left_open_are_the_recipes():
     recipe = load_recipe("mir2019-proposed")
     full = RunSettings(
         input_size=150, epochs=100, samples=20_000, batch=30, weights="none",
-        backbone="trained", precision="float32", seed=1,
+        backbone="trained", precision="auto", seed=1,
     )  # fmt: skip
     assert RunSettings().filled(recipe) == full
     assert RunSettings(epochs=3, batch=4).filled(recipe) == replace(full, epochs=3, batch=4)
@@ -339,7 +322,7 @@ def test_images_are_cropped_to_the_recipes_size(split):
 
 
 def test_a_diverged_network_is_reported_and_leaves_no_record(split):
-    with pytest.raises(DataError, match="not a finite number.*\n.*\n.*learning rate"):
+    with pytest.raises(TrainingError, match="not a finite number after batch .* in epoch 1") as c:
         train_recipe(
             small_recipe(learning_rate=1e30),
             split,
@@ -347,21 +330,62 @@ def test_a_diverged_network_is_reported_and_leaves_no_record(split):
             run_id="diverged",
             progress=False,
         )
+    assert "images UID_" in c.value.where and "learning rate" in c.value.remedy
     assert not (workspace() / "runs" / "diverged").exists()
+    assert load_state(state_folder("diverged")) is None
 
 
 # One run id, twice -----------------------------------------------------------------
 
 
-def test_the_same_parameters_give_the_same_bits_and_replace(split, taken):
+def test_the_same_parameters_give_the_same_bits(split, taken):
     """A second run of the same seed is the same run, down to the last bit."""
-    weights = weights_of(taken)
-    again = train(split, "taken")
-    assert again.path == taken.path and again.run["parameters"] == taken.run["parameters"]
+    again = train(split, "taken-again")
+    assert again.run["parameters"] == taken.run["parameters"]
     pd.testing.assert_frame_equal(taken.predictions, again.predictions, check_exact=True)
     pd.testing.assert_frame_equal(taken.history, again.history, check_exact=True)
-    pairs = list(zip(weights, weights_of(again), strict=True))
+    pairs = list(zip(weights_of(taken), weights_of(again), strict=True))
     assert len(pairs) > 60 and all(np.array_equal(a, b) for a, b in pairs)
+
+
+def files_of(record) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in record.path.iterdir()}
+
+
+def test_a_finished_run_is_not_run_again(split, taken, monkeypatch, caplog):
+    before = files_of(taken)
+    monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(training, "open_store", lambda *_, **__: pytest.fail("images were read"))
+    caplog.set_level("INFO", "alllib")
+    found = train(split, "taken")
+    assert found.run == taken.run and files_of(found) == before
+    assert "finished already" in caplog.text and not state_folder("taken").exists()
+
+
+def test_what_a_kill_left_beside_a_finished_run_is_removed(split, taken):
+    """Killed between the record and the removal of its state."""
+    folder = state_folder("taken")
+    folder.mkdir()
+    for name in ("state.json", "epoch-00002.npz"):
+        (folder / name).write_text("left")
+    train(split, "taken")
+    assert not folder.exists()
+
+
+def test_a_finished_run_is_run_again_on_request(split, monkeypatch):
+    first = train(split, "again")
+    before = files_of(first)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "fit", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(split, "again", again=True)
+    assert files_of(read_record(first.path)) == before, "it stays until the new one is there"
+    (first.path / "stray.txt").write_text("of the first one")
+    second = train(split, "again", again=True)
+    assert not (second.path / "stray.txt").exists() and digest(second) == digest(first)
+    assert second.run["epoch_seconds"] != first.run["epoch_seconds"]
+    with pytest.raises(RecordError, match="with other epochs"):
+        train(split, "again", again=True, epochs=1)
 
 
 def test_another_seed_gives_another_run(split, taken):
@@ -398,512 +422,196 @@ def test_runs_without_an_id_are_named_by_what_they_are(split):
     assert len(set(names)) == 7 and named(small_recipe()) == names[0]
 
 
-def test_a_full_disk_leaves_the_older_record(split, taken, monkeypatch):
+def test_a_full_disk_leaves_the_older_record(split, monkeypatch):
     import keras
 
     def full(self, path, **rest):
         Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    model = (taken.path / "model.keras").read_bytes()
-    monkeypatch.setattr(keras.Model, "save", full)
-    with pytest.raises(DiskError, match="disk is full"):
-        train(split, "taken")
-    pd.testing.assert_frame_equal(read_record(taken.path).predictions, taken.predictions)
-    assert (taken.path / "model.keras").read_bytes() == model
-    assert not [path for path in taken.path.parent.iterdir() if "partial" in path.name]
+    record = train(split, "full")
+    before = files_of(record)
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "save", full)
+        with pytest.raises(DiskError, match="disk is full"):
+            train(split, "full", again=True)
+    assert files_of(read_record(record.path)) == before
+    assert not [path for path in record.path.parent.iterdir() if "partial" in path.name]
+    monkeypatch.setattr(fitting, "_train", lambda *_, **__: pytest.fail("trained anew"))
+    folder = state_folder("full")
+    assert load_state(folder).epoch == 2, "what was trained is not lost"
+    shutil.rmtree(record.path)
+    assert digest(train(split, "full")) == digest(record) and not folder.exists()
 
 
-# Repeatability ---------------------------------------------------------------------
+# An unfinished run -----------------------------------------------------------------
 
 
-def weights_of(record) -> list[np.ndarray]:
+def stop_after(epoch: int, *given, **rest):
+    """Begin a run and end it, as Ctrl-C does, after an epoch."""
+    save = fitting.save_state
+
+    def saving(folder, state, variables):
+        save(folder, state, variables)
+        if state.epoch == epoch:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "save_state", saving)
+        with pytest.raises(KeyboardInterrupt):
+            train_recipe(*given, progress=False, **rest)
+
+
+QUICK = RunSettings(input_size=16, epochs=3, batch=20)
+
+
+def finish(split, *, recipe=None, settings=QUICK, **rest):
+    return train_recipe(recipe or tiny_recipe(), split, settings=settings, progress=False, **rest)
+
+
+def unfinished(split, run_id: str | None = None, **rest) -> Path:
+    """Folder of a state after the first epoch."""
+    before = set(workspace().glob("runs/.*.training"))
+    stop_after(1, tiny_recipe(), split, settings=QUICK, run_id=run_id, **rest)
+    (folder,) = set(workspace().glob("runs/.*.training")) - before
+    return folder
+
+
+def test_an_unfinished_run_is_no_record_and_goes_on_by_itself(split, caplog):
+    whole = finish(split, run_id="went-whole")
+    folder = unfinished(split, "went")
+    assert "went" not in [record.path.name for record in list_records()]
+    caplog.set_level("INFO", "alllib")
+    found = finish(split, run_id="went")
+    assert "The unfinished run went goes on after epoch 1." in caplog.text
+    assert found.run["sessions"] == 2 and digest(found) == digest(whole) and not folder.exists()
+    assert len(found.run["epoch_seconds"]) == 3
+    assert sum(found.run["epoch_seconds"]) < found.run["seconds"], "of both sessions"
+
+
+def test_a_run_without_a_name_goes_on_too(split, workspace_of_its_own):
+    folder = unfinished(split)
+    found = finish(split)
+    assert folder.name == f".{found.path.name}.training" and found.run["sessions"] == 2
+
+
+@pytest.fixture
+def workspace_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLLIB_WORKSPACE", str(tmp_path / "own"))
+
+
+def test_an_unfinished_run_of_other_parameters_is_refused(split):
+    folder = unfinished(split, "half")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for change in ({"settings": replace(QUICK, epochs=4)}, {"recipe": tiny_recipe(l2=0.1)}):
+        with pytest.raises(RecordError, match="The unfinished run half is there already") as c:
+            finish(split, run_id="half", **change)
+        assert c.value.where == folder and "Choose another run id" in c.value.remedy
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    anew = finish(split, run_id="half", settings=replace(QUICK, epochs=1), again=True)
+    assert anew.run["epochs"] == anew.run["sessions"] == 1 and not folder.exists()
+
+
+CHANGES = {
+    "code": ("code_digest", lambda module: "f" * 16),
+    "versions": ("package_versions", lambda: {"keras": "9"}),
+    "machine": ("describe_device", lambda: {"backend": "jax", "device": "H100", "threads": 3}
+                | {"kind": "gpu", "system": "Linux"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_finished_run_of_other_code_is_kept_if_it_was_named(split, monkeypatch, caplog, what):
+    named = finish(split, run_id=f"named-{what}", settings=replace(QUICK, epochs=1))
+    before = files_of(named)
+    monkeypatch.setattr(training, *CHANGES[what])
+    monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("trained"))
+    found = finish(split, run_id=f"named-{what}", settings=replace(QUICK, epochs=1))
+    assert files_of(found) == before
+    (warning,) = [entry for entry in caplog.records if entry.levelname == "WARNING"]
+    assert f"other {what}; it is kept" in warning.getMessage()
+
+
+def test_a_finished_run_of_other_code_is_trained_anew_if_it_was_not_named(
+    split, monkeypatch, caplog, workspace_of_its_own
+):
+    settings = replace(QUICK, epochs=1)
+    first = finish(split, settings=settings)
+    same = finish(split, settings=settings)
+    assert same.run == first.run, "nothing changed, nothing is trained"
+    for what, change in list(CHANGES.items())[:2]:
+        monkeypatch.setattr(training, *change)
+        caplog.clear()
+        later = finish(split, settings=settings)
+        assert later.path == first.path and later.run["epoch_seconds"] != same.run["epoch_seconds"]
+        assert f"with other {what}; it is trained from the start" in caplog.text
+        assert finish(split, settings=settings).run == later.run
+        same = later
+    assert later.run["code"] == "f" * 16 and later.run["versions"] == {"keras": "9"}
+
+
+def test_an_unfinished_run_of_other_code_goes_on_if_it_was_named(split, monkeypatch, caplog):
+    unfinished(split, "named-half")
+    monkeypatch.setattr(training, *CHANGES["code"])
+    found = finish(split, run_id="named-half")
+    assert found.run["sessions"] == 2 and "other code; it is kept" in caplog.text
+    assert found.run["code"] != "f" * 16, "what began it"
+
+
+def test_an_unfinished_run_of_other_code_begins_anew_if_it_was_not_named(
+    split, monkeypatch, caplog, workspace_of_its_own
+):
+    folder = unfinished(split)
+    monkeypatch.setattr(training, *CHANGES["code"])
+    found = finish(split)
+    assert found.run["sessions"] == 1 and "trained from the start" in caplog.text
+    assert found.run["code"] == "f" * 16 and not folder.exists()
+
+
+def test_a_precision_that_was_chosen_for_the_device_is_kept(split, monkeypatch):
+    monkeypatch.setattr(training, "best_precision", lambda: "mixed_bfloat16")
+    unfinished(split, "precise")
+    monkeypatch.setattr(training, "best_precision", lambda: "float32")
+    found = finish(split, run_id="precise")
+    assert found.run["precision"] == "mixed_bfloat16" and found.run["sessions"] == 2
+    assert found.run["parameters"]["precision"] == "auto"
+    later = finish(split, run_id="precise-later")
+    assert later.run["precision"] == "float32"
+    assert finish(split, run_id="precise").run == found.run, "and it is the same run on any device"
+
+
+@pytest.mark.parametrize("name", ["state.json", "epoch-00001.npz"])
+def test_a_damaged_state_is_refused_and_again_begins_anew(split, name):
+    run_id = f"damaged-{name.partition('.')[0]}"
+    folder = unfinished(split, run_id)
+    (folder / name).write_bytes(b"no")
+    with pytest.raises(RecordError, match="cannot be read") as caught:
+        finish(split, run_id=run_id)
+    assert caught.value.where == folder / name and str(folder) in caught.value.remedy
+    assert finish(split, run_id=run_id, again=True).run["sessions"] == 1
+
+
+def test_resources_may_change_while_a_run_is_unfinished(split):
+    """Turned pictures are the same wherever they are made."""
+    recipe = replace(tiny_recipe(), augmentation=small_recipe().augmentation)
+    settings = replace(QUICK, samples=40)
+    whole = finish(split, recipe=recipe, settings=settings, run_id="resources-whole")
+    stop_after(1, recipe, split, settings=settings, run_id="resources")
+    resources = Resources(feed="resident")
+    found = finish(split, recipe=recipe, settings=settings, run_id="resources",
+                   resources=resources)  # fmt: skip
+    assert found.run["sessions"] == 2 and digest(found) == digest(whole)
+
+
+# Precision and memory --------------------------------------------------------------
+
+
+def test_the_precision_is_given_back_after_an_error(split):
     import keras
 
-    return keras.models.load_model(record.path / "model.keras").get_weights()
-
-
-SCRIPT = """
-import sys
-sys.path.insert(0, {tests!r})
-from test_training import digest, small_recipe, SETTINGS
-from alllib.datasets import load_cells
-from alllib.splits import make_split
-from alllib.training import train_recipe
-split = make_split(load_cells({data!r}), "group")
-record = train_recipe(small_recipe(), split, settings=SETTINGS, run_id={run!r}, progress=False)
-print(record.run["device"]["backend"], digest(record))
-"""
-
-
-def digest(record) -> str:
-    """Of the weights and the predictions."""
-    found = hashlib.sha256()
-    for weights in weights_of(record):
-        found.update(weights.tobytes())
-    found.update(record.predictions[["p_ALL", "p_HEM"]].to_numpy().tobytes())
-    return found.hexdigest()
-
-
-def trained_elsewhere(place: Path, run: str, **environment) -> list[str]:
-    """Backend and digest of a run in a process of its own."""
-    text = SCRIPT.format(tests=str(Path(__file__).parent), data=str(place / "data"), run=run)
-    done = subprocess.run(
-        [sys.executable, "-c", text],
-        cwd=REPOSITORY, env=os.environ | environment, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout.split()
-
-
-@pytest.mark.slow
-def test_two_processes_give_the_same_bits(cells, place):
-    first, second = (trained_elsewhere(place, run) for run in ("process-a", "process-b"))
-    assert first == second and first[0] == "tensorflow"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends_run_the_same_code(cells, place, backend):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    assert trained_elsewhere(place, f"on-{backend}", KERAS_BACKEND=backend)[0] == backend
-    record = read_record(place / "runs" / f"on-{backend}")
-    assert len(record.history) == SETTINGS.epochs and record.run["device"]["kind"] in ("cpu", "gpu")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_run_leaves_no_record_and_can_be_repeated(cells, place, number):
-    words = [
-        *(sys.executable, "-m", "alllib.cli", "train", "mir2019-proposed"),
-        *("--data", str(place / "data"), "--input-size", "16", "--samples", "60"),
-        *("--run", f"stopped-{number.name}"),
-    ]
-    log = place / f"{number.name}.txt"
-    # The bar tells how far the run is.
-    shown = {key: value for key, value in os.environ.items() if key != "TQDM_DISABLE"}
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [*words, "--epochs", "5000"], cwd=REPOSITORY, stdout=errors, stderr=errors, env=shown
-        )
-        try:
-            deadline = time.monotonic() + 120
-            while b"epoch 2/" not in log.read_bytes():
-                assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-                time.sleep(0.2)
-            process.send_signal(number)
-            code = process.wait(60)
-        finally:
-            process.kill()
-    assert code == (130 if number == signal.SIGINT else -number)
-    assert f"stopped-{number.name}" not in [record.path.name for record in list_records()]
-    if number == signal.SIGINT:
-        last = log.read_text().splitlines()[-1]
-        assert last.startswith("interrupted") and "Traceback" not in log.read_text()
-    done = subprocess.run([*words, "--epochs", "1"], cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert f"stopped-{number.name}" in done.stdout
-
-
-# Order -----------------------------------------------------------------------------
-
-
-def test_each_epoch_takes_each_batch_of_its_own_order(split, monkeypatch):
-    """Keras must not take a batch before the epoch's order is set, nor one from the next."""
-    asked, orders, real = [], {}, training.make_feed
-
-    def spying(*arguments, **rest):
-        feed = real(*arguments, **rest)
-        plain = type(feed).__getitem__
-
-        def getitem(self, number):
-            asked.append((self.order.tobytes(), number))
-            return plain(self, number)
-
-        monkeypatch.setattr(type(feed), "__getitem__", getitem)
-        for epoch in (2, 1, 0):
-            feed.shuffle(epoch)
-            orders[epoch] = feed.order.tobytes()
-        return feed
-
-    monkeypatch.setattr(training, "make_feed", spying)
-    train(split, "asked", epochs=3)
-    batches = math.ceil(SETTINGS.samples / 8)
-    wanted = [(orders[epoch], number) for epoch in range(3) for number in range(batches)]
-    # Keras looks at two batches beforehand to learn their shape.
-    assert asked[-len(wanted) :] == wanted and set(asked[: -len(wanted)]) <= set(wanted[:2])
-
-
-def test_the_batch_of_the_settings_is_that_of_the_steps(split, monkeypatch):
-    sizes, real = [], Pictures.take
-
-    def take(self, chosen, seed):
-        sizes.append((len(chosen), seed))
-        return real(self, chosen, seed)
-
-    monkeypatch.setattr(Pictures, "take", take)
-    train(split, "batch-15", batch=15, epochs=1, seed=9)
-    steps = [size for size, seed in sizes if seed == (9, 0)]
-    assert steps[-3:] == [15, 15, 10]
-
-
-class Rig:
-    """What varied pictures a run was fed, by epoch."""
-
-    def __init__(self, monkeypatch):
-        self.shown, real = {}, training.make_feed
-
-        def spying(take, targets, **rest):
-            def spy(chosen, seed):
-                images = take(chosen, seed)
-                for place, image in zip(chosen, images, strict=True):
-                    key = hashlib.sha256(image.tobytes()).hexdigest()
-                    self.shown.setdefault(seed, {})[int(place)] = key
-                return images
-
-            self.targets = targets
-            return real(spy, targets, **rest)
-
-        monkeypatch.setattr(training, "make_feed", spying)
-
-
-def online_recipe() -> Recipe:
-    online = load_recipe("ball2023-densenet201").augmentation
-    return replace(tiny_recipe(), augmentation=online)
-
-
-def test_online_variation_differs_between_epochs_and_repeats_between_runs(split, monkeypatch):
-    settings = RunSettings(input_size=16, epochs=3)
-    runs = []
-    for number in range(2):
-        rig = Rig(monkeypatch)
-        record = train_recipe(
-            online_recipe(), split, settings=settings, run_id=f"online-{number}", progress=False
-        )
-        runs.append((rig.shown, record))
-        monkeypatch.undo()
-        monkeypatch.setenv("ALLLIB_WORKSPACE", str(record.path.parents[1]))
-    (first, one), (second, two) = runs
-    assert first == second and set(first) == {(1, 0), (1, 1), (1, 2)}
-    count = len(split.part("train"))
-    assert one.run["pictures"] == count and one.run["parameters"]["samples"] is None
-    for epoch in (1, 2):
-        assert len(first[1, epoch]) == count
-        same = [first[1, 0][place] == first[1, epoch][place] for place in range(count)]
-        assert not any(same)
-    pd.testing.assert_frame_equal(one.predictions, two.predictions, check_exact=True)
-    pairs = zip(weights_of(one), weights_of(two), strict=True)
-    assert all(np.array_equal(a, b) for a, b in pairs)
-
-
-# The checkpoint --------------------------------------------------------------------
-
-LOSSES, ACCURACIES = (0.3, 0.6, 0.5, 0.4), (0.5, 0.9, 0.7, 0.9)
-
-
-def scripted(monkeypatch, losses=LOSSES, accuracies=ACCURACIES):
-    """Let the validation part score as written, epoch by epoch."""
-    rows = iter({"val_accuracy": a, "val_loss": b} for a, b in zip(accuracies, losses, strict=True))
-    monkeypatch.setattr(training, "_validation_scores", lambda *_: next(rows))
-
-
-def train_still(split, run_id, *, epochs, **changes):
-    return train_recipe(
-        tiny_recipe(**changes),
-        split,
-        settings=RunSettings(input_size=16, epochs=epochs),
-        run_id=run_id,
-        progress=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def after(split):
-    """Predictions after each of four epochs."""
-    runs = [
-        train_still(split, f"after-{epochs}", epochs=epochs, checkpoint="last")
-        for epochs in (1, 2, 3, 4)
-    ]
-    frames = [run.predictions for run in runs]
-    assert not any(a.equals(b) for a, b in zip(frames, frames[1:], strict=False))
-    return frames
-
-
-@pytest.mark.parametrize(
-    ("metric", "chosen"),
-    # Of equals the first, as Keras's checkpoint with "max" does.
-    [("val_loss", 1), ("val_accuracy", 2), ("last", 4)],
-)
-def test_the_checkpoint_is_the_epoch_that_the_rule_says(split, after, monkeypatch, metric, chosen):
-    scripted(monkeypatch)
-    record = train_still(split, f"chosen-by-{metric}", epochs=4, checkpoint=metric)
-    pd.testing.assert_frame_equal(record.predictions, after[chosen - 1], check_exact=True)
-    assert list(record.history.val_loss) == list(LOSSES)
-    assert list(record.history.val_accuracy) == list(ACCURACIES)
-
-
-def test_training_stops_when_nothing_improves_and_keeps_the_best(split, after, monkeypatch):
-    scripted(monkeypatch, losses=(0.5, 0.4, 0.41, 0.4, 0.1, 0.1), accuracies=(0.5,) * 6)
-    record = train_still(split, "stopped", epochs=6, checkpoint="val_loss", patience=2)
-    assert list(record.history.epoch) == [1, 2, 3, 4], "an equal loss is no improvement"
-    assert record.run["epochs"] == 4 and record.run["parameters"]["epochs"] == 6
-    pd.testing.assert_frame_equal(record.predictions, after[1], check_exact=True)
-    expected = 4 * record.run["pictures"] / record.run["seconds"]
-    assert record.run["images_per_second"] == pytest.approx(expected, rel=0.02)
-
-
-def test_patience_counts_from_the_last_improvement(split, monkeypatch):
-    scripted(monkeypatch, losses=(0.5, 0.6, 0.4, 0.5, 0.3, 0.9), accuracies=(0.5,) * 6)
-    record = train_still(split, "patient", epochs=6, checkpoint="val_loss", patience=2)
-    assert record.run["epochs"] == 6
-
-
-def test_validation_scores_are_accuracy_and_cross_entropy():
-    probabilities = np.array([[0.8, 0.2], [0.4, 0.6], [1.0, 0.0]])
-    targets = np.array([[1, 0], [1, 0], [0, 1]])
-    found = training._validation_scores(probabilities, targets)
-    assert found["val_accuracy"] == pytest.approx(1 / 3)
-    assert found["val_loss"] == pytest.approx(-np.log([0.8, 0.4, 1e-7]).mean())
-
-
-def test_the_recorded_scores_are_those_of_the_validation_part(cells):
-    """The last epoch's validation row fits the recorded predictions of the same images."""
-    split = make_split(cells, "image")
-    record = train_still(split, "scores", epochs=2, checkpoint="last")
-    table, last = record.predictions, record.history.iloc[-1]
-    right = np.where(table.label == "ALL", table.p_ALL, table.p_HEM)
-    assert last.val_loss == pytest.approx(-np.log(right).mean(), rel=1e-5)
-    assert last.val_accuracy == pytest.approx((right > 0.5).mean())
-
-
-# Penalties -------------------------------------------------------------------------
-
-
-def one_step(penalties: dict) -> tuple[list, list, float]:
-    """Variables before and after one step on all of a fixed batch, and its loss."""
-    recipe = load_recipe("unnithan2021-2x2")
-    sgd = {"name": "SGD", "learning_rate": 0.1, "momentum": 0.0, "nesterov": False}
-    recipe = replace(
-        recipe,
-        architecture=replace(
-            recipe.architecture,
-            settings={**recipe.architecture.settings, "filters": 4, "dense": 6, "dropout": 0.0},
-        ),
-        training=replace(recipe.training, optimizer=sgd, **penalties),
-    )
-    network = training._build(recipe, RunSettings(input_size=16).filled(recipe), 2)
-    training._compile(network, recipe)
-    before = [(v.path, v.numpy().astype(np.float64)) for v in network.trainable_variables]
-    generator = np.random.default_rng(0)
-    images = generator.random((8, 16, 16, 3)).astype(np.float32)
-    targets = np.array([[0.0], [1.0]] * 4, np.float32)
-    loss = network.fit(images, targets, batch_size=8, verbose=0).history["loss"][0]
-    after = [v.numpy().astype(np.float64) for v in network.trainable_variables]
-    return before, after, loss
-
-
-@pytest.mark.parametrize("penalties", [{"l1": 0.01}, {"l2": 0.02}, {"l1": 0.003, "l2": 0.05}])
-def test_penalties_add_exactly_their_terms_and_move_kernels_alone(penalties):
-    before, plain, loss = one_step({})
-    again, penalised, larger = one_step(penalties)
-    l1, l2 = penalties.get("l1", 0.0), penalties.get("l2", 0.0)
-    kernels = [values for path, values in before if path.endswith("kernel")]
-    assert len(kernels) == 6 and len(before) == 12
-    added = sum(l1 * np.abs(w).sum() + l2 * (w**2).sum() for w in kernels)
-    assert added > 0.1 and larger - loss == pytest.approx(added, rel=1e-4)
-    for (path, start), (_, same), one, two in zip(before, again, plain, penalised, strict=True):
-        np.testing.assert_array_equal(start, same)
-        drift = -0.1 * (2 * l2 * start + l1 * np.sign(start))
-        wanted = drift if path.endswith("kernel") else 0.0 * start
-        np.testing.assert_allclose(two - one, wanted, atol=2e-7, err_msg=path)
-
-
-def test_no_scale_of_a_normalisation_is_penalised():
-    recipe = small_recipe(l2=0.1)
-    network = training._build(recipe, RunSettings(input_size=16).filled(recipe), 2)
-    named = {v.path: v.regularizer for v in network.trainable_variables}
-    assert any(path.endswith("gamma") for path in named)
-    for path, penalty in named.items():
-        assert (penalty is not None) == path.endswith("kernel"), path
-
-
-# One output unit -------------------------------------------------------------------
-
-
-def test_one_unit_is_the_second_class(split, monkeypatch):
-    rig = Rig(monkeypatch)
-    record = train_recipe(
-        tiny_recipe(), split, settings=RunSettings(input_size=16, epochs=20), progress=False
-    )
-    labels = split.part("train").label
-    assert rig.targets.shape == (len(labels), 1)
-    assert list(rig.targets[:, 0]) == list((labels == "HEM").astype(float))
-    table = record.predictions
-    np.testing.assert_allclose(table.p_ALL + table.p_HEM, 1, rtol=1e-6)
-    # The shades of the two classes are far apart: a swapped column would be all wrong.
-    assert table.p_HEM[table.label == "HEM"].mean() > table.p_HEM[table.label == "ALL"].mean() + 0.2
-    assert record.history.val_accuracy.iloc[-1] > 0.8
-
-
-def test_outputs_become_probabilities_of_each_class():
-    several = np.array([[0.2, 0.8], [0.5, 0.5]], np.float32)
-    assert class_probabilities(several) is several
-    single = class_probabilities(np.array([[0.25], [1.0]], np.float32))
-    assert single.tolist() == [[0.75, 0.25], [0.0, 1.0]] and single.dtype == np.float32
-
-
-# Networks of the test's own --------------------------------------------------------
-
-
-def stand_in(monkeypatch, *, side: bool = False, scale: str = "unit", norm: bool = True) -> Recipe:
-    """Recipe of a thin network with a backbone, and an auxiliary classifier where wanted."""
-    import keras
-    from keras import layers
-
-    def build(input_size, classes, *, weights, frozen, auxiliary_weight=0.3):
-        image = keras.Input((input_size, input_size, 3), name="image")
-        maps = layers.Conv2D(4, 3, strides=2, activation="elu", name="backbone_conv")(image)
-        if norm:
-            maps = layers.BatchNormalization(name="backbone_norm")(maps)
-        pool = layers.GlobalAveragePooling2D if norm else layers.Flatten
-        features = pool(name="features")(maps)
-        backbone = keras.Model(image, features)
-        for layer in backbone.layers:
-            layer.trainable = not frozen
-
-        def head(values, name):
-            dense = layers.Dense(classes, activation="softmax", dtype="float32", name=name)
-            return dense(values)
-
-        outputs = [head(features, "predictions")]
-        if side:
-            values = layers.Flatten(name="auxiliary_flatten")(maps)
-            outputs.append(head(layers.Dropout(0.5)(values), "auxiliary"))
-        return keras.Model(image, outputs if side else outputs[0], name="stand_in")
-
-    module = ModuleType("alllib.architectures.stand_in")
-    module.build = build
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(ARCHITECTURES, "stand_in", Architecture("stand_in", "features", scale))
-    settings = {"auxiliary_weight": 0.25} if side else {}
-    recipe = tiny_recipe(loss="categorical_crossentropy")
-    return replace(
-        recipe,
-        architecture=replace(recipe.architecture, name="stand_in", settings=settings),
-    )
-
-
-def test_a_side_classifier_teaches_and_is_gone_afterwards(split, monkeypatch):
-    import keras
-
-    recipe = stand_in(monkeypatch, side=True)
-    compiled, real = [], training._compile
-
-    def spy(network, recipe, **settings):
-        real(network, recipe, **settings)
-        side = network.get_layer("auxiliary").trainable_variables
-        compiled.append((network, [v.numpy() for v in side]))
-
-    monkeypatch.setattr(training, "_compile", spy)
-    record = train_recipe(
-        recipe, split, settings=RunSettings(input_size=16, epochs=3), run_id="side", progress=False
-    )
-    ((network, before),) = compiled
-    side = network.get_layer("auxiliary").trainable_variables
-    moved = [not np.array_equal(a, b.numpy()) for a, b in zip(before, side, strict=True)]
-    assert all(moved), "the auxiliary classifier was trained"
-    assert list(record.history) == ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"]
-    saved = keras.models.load_model(record.path / "model.keras")
-    assert len(saved.outputs) == 1 and not [x for x in saved.layers if "auxiliary" in x.name]
-    assert record.run["model_parameters"] == saved.count_params()
-    assert saved.count_params() == 3 * 9 * 4 + 4 + 16 + 10
-
-
-def test_the_side_loss_counts_with_its_weight(split, monkeypatch):
-    recipe = stand_in(monkeypatch, side=True)
-    network = training._build(recipe, RunSettings(input_size=16).filled(recipe), 2)
-    training._compile(network, recipe)
-    images = np.random.default_rng(0).random((8, 16, 16, 3)).astype(np.float32)
-    targets = np.eye(2, dtype=np.float32)[[0, 1] * 4]
-    logs = network.test_on_batch(images, (targets, targets), return_dict=True)
-    main, side = (
-        -np.log((outputs * targets).sum(axis=1)).mean()
-        for outputs in network.predict_on_batch(images)
-    )
-    assert logs["loss"] == pytest.approx(main + 0.25 * side, rel=1e-4)
-
-
-# Frozen backbones ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["stand-in", "vgg19"])
-def test_a_head_on_cached_features_learns_what_the_frozen_network_would(split, monkeypatch, kind):
-    """Same weights and history, though the backbone runs once for each image."""
-    if kind == "vgg19":
-        recipe, size = load_recipe("garg2021-vgg19"), 32
-        settings = {"dense": [16], "dropout": 0.0}
-        recipe = replace(recipe, architecture=replace(recipe.architecture, settings=settings))
-    else:
-        recipe, size = stand_in(monkeypatch), 16
-    sgd = {"name": "SGD", "learning_rate": 0.5, "momentum": 0.0, "nesterov": False}
-    recipe = replace(recipe, training=replace(recipe.training, batch=8, optimizer=sgd))
-    settings = RunSettings(input_size=size, epochs=3, weights="none", backbone="frozen")
-    calls, real = [], training.compute_features
-
-    def counted(*arguments, **rest):
-        calls.append(1)
-        return real(*arguments, **rest)
-
-    monkeypatch.setattr(training, "compute_features", counted)
-    cached = train_recipe(recipe, split, settings=settings, run_id=f"cached-{kind}", progress=False)
-    assert len(calls) == 2, "of the training and of the validation part"
-    assert sorted(p.name for p in (workspace() / "_build").iterdir()) == ["cells", "stores"]
-    monkeypatch.setattr(training, "_fixed_part", lambda *_: None)
-    full = train_recipe(recipe, split, settings=settings, run_id=f"full-{kind}", progress=False)
-    assert len(calls) == 2
-    start = training._build(recipe, settings.filled(recipe), 2).get_weights()
-    one, two = weights_of(cached), weights_of(full)
-    head = 4 if kind == "vgg19" else 2
-    for a, b in zip(one[:-head] + two[:-head], 2 * start[:-head], strict=True):
-        np.testing.assert_array_equal(a, b, "the backbone stays as it was")
-    moved = max(np.abs(a - b).max() for a, b in zip(one[-head:], start[-head:], strict=True))
-    for a, b in zip(one[-head:], two[-head:], strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-3 * moved)
-    np.testing.assert_allclose(cached.history, full.history, rtol=1e-4)
-    probabilities = [run.predictions[["p_ALL", "p_HEM"]] for run in (cached, full)]
-    np.testing.assert_allclose(*probabilities, atol=1e-5)
-
-
-def test_drawn_pictures_reuse_the_features_of_their_form(split, monkeypatch):
-    """40 pictures of few images hold copies, and each is computed once."""
-    recipe = replace(stand_in(monkeypatch), augmentation=small_recipe().augmentation)
-    seen, real = [], Pictures.take
-
-    def take(self, chosen, seed):
-        seen.append(len(chosen))
-        return real(self, chosen, seed)
-
-    monkeypatch.setattr(Pictures, "take", take)
-    settings = RunSettings(input_size=16, epochs=5, samples=400, backbone="frozen")
-    record = train_recipe(recipe, split, settings=settings, run_id="forms", progress=False)
-    images = {part: len(split.part(part)) for part in ("train", "validation", "test")}
-    scored = images["validation"] + images["test"]
-    distinct = sum(seen) - scored
-    assert images["train"] < distinct <= 8 * images["train"] and distinct < 400
-    assert record.run["pictures"] == 400 and record.run["backbone"] == "frozen"
-
-
-def test_a_frozen_backbone_under_online_variation_is_run_in_each_epoch(split, monkeypatch):
-    recipe = replace(stand_in(monkeypatch), augmentation=online_recipe().augmentation)
-    monkeypatch.setattr(training, "compute_features", lambda *_, **__: pytest.fail("cached"))
-    settings = RunSettings(input_size=16, epochs=1, backbone="frozen")
-    start = training._build(recipe, settings.filled(recipe), 2).get_weights()
-    record = train_recipe(recipe, split, settings=settings, progress=False)
-    found = weights_of(record)
-    for a, b in zip(found[:-2], start[:-2], strict=True):
-        np.testing.assert_array_equal(a, b, "statistics of the normalisation included")
-    assert not np.array_equal(found[-2], start[-2])
+    with pytest.raises(RecipeError, match="at least 16"):
+        train(split, "refused", input_size=8, precision="mixed_float16")
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_pictures_are_scaled_for_the_weights_they_meet(split, monkeypatch):
@@ -918,110 +626,29 @@ def test_pictures_are_scaled_for_the_weights_they_meet(split, monkeypatch):
     assert scales == {"imagenet": "torch", "none": "unit"}
 
 
-# Precision -------------------------------------------------------------------------
+def test_no_scale_of_a_normalisation_is_penalised():
+    recipe = small_recipe(l2=0.1)
+    settings = RunSettings(input_size=16, precision="float32").filled(recipe)
+    network = training._build(recipe, settings, 2)
+    named = {v.path: v.regularizer for v in network.trainable_variables}
+    assert any(path.endswith("gamma") for path in named)
+    for path, penalty in named.items():
+        assert (penalty is not None) == path.endswith("kernel"), path
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_trains_and_gives_full_probabilities(split, monkeypatch, precision):
-    import keras
+@pytest.mark.parametrize("step", ["_build", "_predict"])
+def test_short_memory_outside_the_steps_names_half_the_batch(split, monkeypatch, step):
+    error = RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-    optimizers, real = [], training._compile
-
-    def spy(network, recipe, **settings):
-        real(network, recipe, **settings)
-        optimizers.append(network.optimizer)
-
-    monkeypatch.setattr(training, "_compile", spy)
-    settings = RunSettings(input_size=16, epochs=1, precision=precision)
-    record = train_recipe(tiny_recipe(), split, settings=settings, run_id=precision, progress=False)
-    saved = keras.models.load_model(record.path / "model.keras")
-    assert saved.get_layer("block1_conv1").compute_dtype == precision.removeprefix("mixed_")
-    assert saved.output.dtype == "float32"
-    assert record.predictions[["p_ALL", "p_HEM"]].dtypes.unique() == [np.float32]
-    assert keras.config.dtype_policy().name == "float32", "given back"
-    scaled = isinstance(optimizers[0], keras.optimizers.LossScaleOptimizer)
-    assert scaled == (precision == "mixed_float16"), "small gradients vanish in 16 bits"
-
-
-def test_a_head_on_cached_features_keeps_its_loss_scaled(split, monkeypatch):
-    import keras
-
-    optimizers, real = [], training._compile
-
-    def spy(network, recipe, **settings):
-        real(network, recipe, **settings)
-        optimizers.append(network.optimizer)
-
-    recipe = stand_in(monkeypatch)
-    monkeypatch.setattr(training, "_compile", spy)
-    settings = RunSettings(input_size=16, epochs=1, backbone="frozen", precision="mixed_float16")
-    record = train_recipe(recipe, split, settings=settings, progress=False)
-    assert isinstance(optimizers[0], keras.optimizers.LossScaleOptimizer)
-    assert record.predictions[["p_ALL", "p_HEM"]].dtypes.unique() == [np.float32]
-    assert keras.config.dtype_policy().name == "float32"
-
-
-def test_the_precision_is_given_back_after_an_error(split):
-    import keras
-
-    with pytest.raises(RecipeError, match="at least 16"):
-        train(split, "refused", input_size=8, precision="mixed_float16")
-    assert keras.config.dtype_policy().name == "float32"
-
-
-# Memory ----------------------------------------------------------------------------
-
-
-class ResourceExhaustedError(Exception):
-    """Stands for the one that a backend raises."""
-
-
-SHORT = [
-    MemoryError(),
-    ResourceExhaustedError("Graph execution error"),
-    ValueError("OOM when allocating tensor with shape[30,64,254,254]"),
-    RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 12884901888 bytes."),
-    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-]
-
-
-@pytest.mark.parametrize("error", SHORT, ids=lambda error: type(error).__name__ + str(error)[:12])
-@pytest.mark.parametrize("step", ["_build", "_fit", "_predict"])
-def test_short_memory_names_half_the_batch(split, monkeypatch, error, step):
     def fail(*_, **__):
         raise error
 
     monkeypatch.setattr(training, step, fail)
     settings = RunSettings(input_size=16, epochs=1, batch=9)
     with pytest.raises(TrainingError, match="a batch of 9") as caught:
-        train_recipe(tiny_recipe(), split, settings=settings, run_id="short", progress=False)
-    assert "--batch 4" in caught.value.remedy and caught.value.__cause__ is error
-    assert not [p for p in (workspace() / "runs").glob("*short*")]
-
-
-def test_short_memory_at_a_batch_of_one_has_another_remedy(split, monkeypatch):
-    def fail(*_, **__):
-        raise MemoryError
-
-    monkeypatch.setattr(training, "_fit", fail)
-    with pytest.raises(TrainingError, match="a batch of 1") as caught:
-        train(split, "short", batch=1)
-    assert "--batch" not in caught.value.remedy and "--input-size" in caught.value.remedy
-
-
-def test_short_memory_inside_a_step_is_said_too(split, monkeypatch):
-    """The error comes through Keras, which runs the feed in a thread of its own."""
-    real = Pictures.take
-
-    def take(self, chosen, seed):
-        if seed == (1, 1):  # the second epoch
-            raise MemoryError
-        return real(self, chosen, seed)
-
-    monkeypatch.setattr(Pictures, "take", take)
-    with pytest.raises(TrainingError, match="a batch of 8"):
-        train(split, "short", epochs=3)
-    assert not [p for p in (workspace() / "runs").glob("*short*")]
+        finish(split, settings=settings, run_id="short")
+    assert "Try a batch of 4" in caught.value.remedy and caught.value.__cause__ is error
+    assert not (workspace() / "runs" / "short").exists()
 
 
 def test_other_errors_stay_what_they_are(split, monkeypatch):
@@ -1030,9 +657,10 @@ def test_other_errors_stay_what_they_are(split, monkeypatch):
         def fail(*_, error=error, **__):
             raise error
 
-        monkeypatch.setattr(training, "_fit", fail)
-        with pytest.raises(type(error)):
+        monkeypatch.setattr(training, "fit", fail)
+        with pytest.raises(type(error)) as caught:
             train(split, "failed", epochs=1)
+        assert caught.value is error
 
 
 # Four classes ----------------------------------------------------------------------
@@ -1229,4 +857,219 @@ def test_the_frozen_vgg19_trains_on_real_cells(real_split):
         load_recipe("garg2021-vgg19"), real_split, settings=settings, progress=False
     )
     assert record.run["backbone"] == "frozen" and len(record.history) == 1
-    assert np.isfinite(record.history).all(axis=None)
+    assert np.isfinite(record.history[["loss", "val_loss", "val_auroc"]]).all(axis=None)
+
+
+# Processes of their own ------------------------------------------------------------
+
+SCRIPT = """
+from tiny import SETTINGS, digest, online_recipe, small_recipe
+from alllib.datasets import load_cells
+from alllib.splits import make_split
+from alllib.training import train_recipe
+split = make_split(load_cells({data!r}), "group")
+record = train_recipe(small_recipe(), split, settings=SETTINGS, run_id={run!r}, progress=False)
+print(record.run["device"]["backend"], record.run["sessions"], digest(record))
+"""
+
+
+def trained_elsewhere(place: Path, run: str, **environment) -> list[str]:
+    """Backend, sessions and digest of a run in a process of its own."""
+    text = SCRIPT.format(data=str(place / "data"), run=run)
+    return run_python(text, **environment).split()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_processes_give_the_same_bits(cells, place, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    first, second = (
+        trained_elsewhere(place, f"{backend}-{run}", KERAS_BACKEND=backend) for run in "ab"
+    )
+    assert first == second and first[0] == backend
+
+
+@pytest.mark.slow
+def test_another_process_gives_the_bits_of_this_one(cells, place, split):
+    here = train(split, "here")
+    there = trained_elsewhere(place, "there")
+    assert there == ["tensorflow", "1", digest(here)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_run_the_same_code(cells, place, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    assert trained_elsewhere(place, f"on-{backend}", KERAS_BACKEND=backend)[0] == backend
+    record = read_record(place / "runs" / f"on-{backend}")
+    assert len(record.history) == SETTINGS.epochs and record.run["device"]["kind"] in ("cpu", "gpu")
+
+
+@pytest.mark.slow
+def test_of_two_processes_with_one_run_id_one_trains_and_the_other_waits(cells, place):
+    """Both return the same record, and the second says that it waited or came too late."""
+    text = SCRIPT.format(data=str(place / "data"), run="both")
+    text = "import logging\nlogging.basicConfig(level=20)\n" + text
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (line.split() for line in pool.map(run_python, [text, text]))
+    assert first == second and first[1] == "1", "trained once"
+    assert read_record(place / "runs" / "both").run["sessions"] == 1
+
+
+# Kills -----------------------------------------------------------------------------
+
+EPOCHS = 14
+# 39 pictures in batches of 8: 70 steps, so that a graph is built. Each epoch is saved, the
+# best one stays, and dropout and RMSprop carry their state from epoch to epoch.
+COMMAND = (
+    *("train", "unnithan2021-2x2", "--input-size", "16", "--epochs", str(EPOCHS), "--batch", "8"),
+    *("--set", "architecture.settings.filters=16", "--set", "training.checkpoint=val_loss"),
+    *("--set", 'training.schedule={name = "cosine", warmup = 1, floor = 0.1}'),
+)
+
+
+@pytest.fixture(scope="module")
+def killing(tmp_path_factory) -> Path:
+    """Workspace of the kills, with the images in it."""
+    folder = tmp_path_factory.mktemp("kills")
+    write_cells(folder / "data")
+    return folder
+
+
+def start(folder: Path, run_id: str, log: Path) -> subprocess.Popen:
+    words = [sys.executable, "-m", "alllib.cli", *COMMAND, "--data", str(folder / "data")]
+    environment = {key: value for key, value in os.environ.items() if key != "TQDM_DISABLE"}
+    with log.open("ab") as said:
+        return subprocess.Popen(
+            [*words, "--run", run_id], cwd=REPOSITORY, stdout=said, stderr=said,
+            env=environment | {"ALLLIB_WORKSPACE": str(folder)},
+        )  # fmt: skip
+
+
+def names_below(folder: Path, run_id: str) -> list[str]:
+    """Everything in `runs/` that belongs to a run, without its name."""
+    found = (folder / "runs").rglob(f"*{run_id}*")
+    names = [path.name for path in found] + [p.name for p in (folder / "runs" / run_id).iterdir()]
+    return sorted(name.replace(run_id, "RUN") for name in names)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(killing) -> tuple[str, list[str], float]:
+    """Digest and files of the run that nothing interrupts, and seconds from its first epoch to
+    its last."""
+    assert start(killing, "whole", killing / "whole.txt").wait(300) == 0, (
+        killing / "whole.txt"
+    ).read_text()
+    record = read_record(killing / "runs" / "whole")
+    assert len(record.history) == EPOCHS and record.run["sessions"] == 1
+    assert len(set(record.history.val_loss)) > EPOCHS / 2, "epochs differ"
+    return digest(record), names_below(killing, "whole"), sum(record.run["epoch_seconds"][1:])
+
+
+def state_epoch(folder: Path) -> int:
+    try:
+        return json.loads((folder / "state.json").read_text())["epoch"]
+    except (OSError, ValueError):
+        return 0
+
+
+def kill_at_a_moment(process: subprocess.Popen, folder: Path, delay: float) -> None:
+    """After a delay that counts from the first epoch that this process saves."""
+    before, deadline = state_epoch(folder), time.monotonic() + 120
+    while state_epoch(folder) == before:
+        if process.poll() is not None:
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    time.sleep(delay)
+    process.kill()
+
+
+def kill_while_writing(process: subprocess.Popen, folder: Path, epoch: int) -> None:
+    """As soon as a file is being written, in the epoch after the given one or later."""
+    deadline = time.monotonic() + 120
+    while process.poll() is None:
+        assert time.monotonic() < deadline
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            time.sleep(0.005)
+            continue
+        if any(".partial" in name for name in names) and state_epoch(folder) >= epoch:
+            process.kill()
+            return
+
+
+def killed_and_finished(folder: Path, number: int, span: float) -> tuple[list[int], int, int]:
+    """Kill a run one to three times and finish it; epochs reached, kills that hit a file being
+    written, and kills that hit the process at all."""
+    run_id = f"killed-{number:02d}"
+    state, log = folder / "runs" / f".{run_id}.training", folder / f"{run_id}.txt"
+    generator = np.random.default_rng([2019, number])
+    reached, torn, hit = [], 0, 0
+    for _ in range(int(generator.choice([1, 1, 1, 2, 3]))):
+        process = start(folder, run_id, log)
+        try:
+            if number % 3 == 0:
+                low = reached[-1] + 1 if reached else 0
+                kill_while_writing(
+                    process, state, min(low + int(generator.integers(4)), EPOCHS - 1)
+                )
+            else:
+                left = span * (1 - (reached[-1] if reached else 1) / EPOCHS)
+                kill_at_a_moment(process, state, float(generator.uniform(0, left)))
+            hit += process.wait(60) == -signal.SIGKILL
+        finally:
+            process.kill()
+        torn += state.is_dir() and any(".partial" in path.name for path in state.iterdir())
+        reached.append(state_epoch(state))
+    process = start(folder, run_id, log)
+    assert process.wait(300) == 0, log.read_text()[-3000:]
+    return reached, torn, hit
+
+
+@pytest.mark.slow
+def test_killed_runs_end_with_the_same_bits_and_leave_nothing(killing, undisturbed):
+    """20 runs, two at a time: SIGKILL at random moments, every third while a file is written."""
+    wanted, names, span = undisturbed
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda number: killed_and_finished(killing, number, span), range(20)))
+    for number in range(20):
+        run_id = f"killed-{number:02d}"
+        record = read_record(killing / "runs" / run_id)
+        assert digest(record) == wanted, (run_id, found[number])
+        whole = (killing / "runs" / "whole" / "history.csv").read_bytes()
+        assert (record.path / "history.csv").read_bytes() == whole
+        assert names_below(killing, run_id) == names, run_id
+    left = {path.name for path in (killing / "runs").iterdir()}
+    assert not [name for name in left if "partial" in name or name.endswith(".training")]
+    # The test would show nothing if the kills came too late, too early, or never in a file.
+    epochs = [epoch for reached, _, _ in found for epoch in reached]
+    assert sum(hit for _, _, hit in found) >= 20 and len(set(epochs)) >= 6
+    assert sum(torn for _, torn, _ in found) >= 3
+    assert sum(0 < epoch < EPOCHS for epoch in epochs) >= 12
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_says_so_and_goes_on(killing, undisturbed):
+    """Ctrl-C: one line, no traceback, and the same end."""
+    wanted, names, _ = undisturbed
+    log, state = killing / "interrupted.txt", killing / "runs" / ".interrupted.training"
+    process, deadline = start(killing, "interrupted", log), time.monotonic() + 120
+    try:
+        while state_epoch(state) < 2:
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130, log.read_text()
+    finally:
+        process.kill()
+    said = log.read_text()
+    assert said.splitlines()[-1].startswith("interrupted") and "Traceback" not in said
+    log.unlink()
+    assert start(killing, "interrupted", log).wait(300) == 0
+    assert "goes on after epoch" in log.read_text()
+    assert digest(read_record(killing / "runs" / "interrupted")) == wanted
+    assert names_below(killing, "interrupted") == names

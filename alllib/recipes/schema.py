@@ -26,7 +26,11 @@ KNOWN = {
     "architecture.backbone": ("trained", "frozen"),
     "training.optimizer.name": ("SGD", "RMSprop", "Adam"),
     "training.loss": ("categorical_crossentropy", "binary_crossentropy"),
-    "training.checkpoint": ("val_accuracy", "val_loss", "last"),
+    "training.checkpoint": (
+        *("val_loss", "val_accuracy", "val_weighted_f1", "val_auroc", "val_sensitivity"),
+        *("val_specificity", "val_precision", "last"),
+    ),
+    "training.class_weights": ("none", "balanced"),
 }
 # Every setting must be given, so that no default of a library decides in silence.
 OPTIMIZERS = {
@@ -34,6 +38,16 @@ OPTIMIZERS = {
     "RMSprop": ("learning_rate", "rho", "momentum", "epsilon", "centered"),
     "Adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"),
 }
+# Course of the learning rate, in epochs. "cosine" rises to the rate of the optimiser in `warmup`
+# epochs and falls to the share `floor` of it at the end; "step" multiplies it by `rate` after
+# every `every` epochs; "plateau" does when nothing has improved for `patience` epochs.
+SCHEDULES = {
+    "constant": (),
+    "cosine": ("warmup", "floor"),
+    "step": ("every", "rate"),
+    "plateau": ("patience", "rate"),
+}
+CONSTANT = {"name": "constant"}
 SWITCHES = ("nesterov", "centered", "amsgrad")  # the settings that are no numbers
 AUGMENTATIONS = {
     "none": (),
@@ -121,6 +135,8 @@ class TrainingSettings:
     `checkpoint` is the validation metric that chooses the epoch, or "last"; `l1` and `l2`
     multiply the sums of absolute and of squared kernel weights; training stops when the
     checkpoint's metric has not improved for `patience` epochs (0: it never stops early).
+    `schedule` is one of `SCHEDULES`, by name. `class_weights` "balanced" lets each class count
+    the same in the loss, however many images it has.
     """
 
     optimizer: Mapping[str, Any]
@@ -131,6 +147,8 @@ class TrainingSettings:
     epochs: int
     checkpoint: str
     patience: int
+    schedule: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType(CONSTANT))
+    class_weights: str = "none"
 
 
 @dataclass(frozen=True)
@@ -189,6 +207,10 @@ class Recipe:
         parts = ("images", "augmentation", "architecture", "training")
         decides = {name: plain(getattr(self, name)) for name in parts}
         del decides["architecture"]["minimum_input"]  # it refuses, and changes nothing
+        # A recipe that leaves these out is the one that it was before they existed.
+        for key, unchanged in (("schedule", CONSTANT), ("class_weights", "none")):
+            if decides["training"][key] == unchanged:
+                del decides["training"][key]
         return hash_json(_evened(decides))
 
 
@@ -278,6 +300,7 @@ def check_values(whole: dict, given: dict, origin: str) -> None:
     kind = whole["augmentation"]["kind"]
     _check_keys(given["augmentation"], ("kind", *AUGMENTATIONS[kind]), f"{origin}: augmentation")
     _check_optimizer(whole["training"]["optimizer"], f"{origin}: training.optimizer")
+    _check_schedule(whole["training"]["schedule"], f"{origin}: training.schedule")
     for dotted in (*POSITIVE, *NOT_NEGATIVE):
         table, _, key = dotted.rpartition(".")
         if table == "augmentation" and key not in AUGMENTATIONS[kind]:
@@ -311,6 +334,25 @@ def _check_optimizer(optimizer: dict, place: str) -> None:
             raise _out_of_range(value, "0 or more", here)
 
 
+def _check_schedule(schedule: dict, place: str) -> None:
+    name = _present(schedule, "name", place)
+    if name not in SCHEDULES:
+        raise RecipeError(
+            f"{name!r} is not known.", where=f"{place}.name", remedy=suggest(str(name), SCHEDULES)
+        )
+    _check_keys(schedule, ("name", *SCHEDULES[name]), place)
+    for key in SCHEDULES[name]:
+        value, here = schedule[key], f"{place}.{key}"
+        share = key in ("floor", "rate")
+        if type(value) is not int and not (share and type(value) is float):
+            raise _ill_typed(value, "a number" if share else "a whole number", here)
+        if share and not 0 <= value <= 1:
+            raise _out_of_range(value, "a share from 0 to 1", here)
+        if not share and value < (0 if key == "warmup" else 1):
+            least = "0 or more" if key == "warmup" else "1 or more"
+            raise _out_of_range(value, f"{least} epochs", here)
+
+
 def _check_protocols(data: dict, place: str) -> None:
     """Both protocols must be ones that the data set can be split by."""
     known = DATASETS[data["dataset"]].protocols
@@ -335,7 +377,7 @@ def _check_patience(training: dict, place: str) -> None:
         raise RecipeError(
             "'patience' has no effect where the checkpoint is the last epoch.",
             where=place,
-            remedy="Choose 'val_accuracy' or 'val_loss' as the checkpoint, or a patience of 0.",
+            remedy="Choose a validation metric as the checkpoint, or a patience of 0.",
         )
 
 
