@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import keras
 
 __all__ = ["best_precision", "data_parallel", "describe_device", "device_memory", "gradient",
-           "load_keras", "make_deterministic", "package_versions", "peak_memory",
-           "set_tensor_float", "thread_count"]  # fmt: skip
+           "load_keras", "make_deterministic", "package_versions", "peak_memory", "processor_name",
+           "set_epoch_seed", "set_seed", "set_tensor_float", "thread_count"]  # fmt: skip
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pandas",
             "pillow", "scikit-learn", "Augmentor")  # fmt: skip
@@ -152,7 +152,7 @@ def describe_device() -> dict[str, str | int]:
     return {
         "backend": keras.backend.backend(),
         "kind": "gpu" if gpu else "cpu",
-        "device": gpu or _processor_name(),
+        "device": gpu or processor_name(),
         "threads": thread_count(),
         "system": platform.system(),
     }
@@ -240,6 +240,26 @@ def make_deterministic() -> None:
             "JAX reads at its start whether it shall be deterministic.",
             remedy="Set XLA_FLAGS=--xla_gpu_deterministic_ops=true in the environment and run "
             "the same command again.",
+        )
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy, Keras and its backend."""
+    keras = load_keras()
+    # Keras seeds TensorFlow too where that is installed, and loads it for this.
+    with _quiet_start() if "tensorflow" not in sys.modules else contextlib.nullcontext():
+        keras.utils.set_random_seed(seed)
+
+
+def set_epoch_seed(seed: int, epoch: int) -> None:
+    """Let what PyTorch's dropout draws in an epoch follow from seed and epoch.
+
+    It draws from a generator of the process. With the other backends each dropout layer has a
+    state of its own, which is saved with the network.
+    """
+    if load_keras().backend.backend() == "torch":
+        import_module("torch").manual_seed(
+            int(np.random.default_rng([seed, epoch]).integers(2**31))
         )
 
 
@@ -332,7 +352,8 @@ def _gpu_name(backend: str) -> str | None:
     return library.config.experimental.get_device_details(devices[0]).get("device_name", "GPU")
 
 
-def _processor_name() -> str:
+def processor_name() -> str:
+    """Name of the processor."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]

@@ -51,6 +51,9 @@ class State:
         How often the training was begun or taken up again.
     stopped : bool
         Whether it ended before its last epoch because nothing improved.
+    replaces : str or None
+        Of a training from the start on request: when the record that it replaces was finished,
+        empty where there is none. None for every other.
     """
 
     identity: dict[str, Any]
@@ -64,6 +67,7 @@ class State:
     seconds: list[float] = field(default_factory=list)
     sessions: int = 0
     stopped: bool = False
+    replaces: str | None = None
 
 
 def state_folder(run_id: str) -> Path:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from .architectures import feature_layer, inference_model
-from .backend import describe_device, device_memory, load_keras
+from .backend import describe_device, device_memory, load_keras, set_epoch_seed
 from .checkpoints import State, load_variables, save_state
 from .datasets import get_dataset
 from .errors import DependencyError, ParameterError, RecordError, TrainingError, suggest
@@ -58,7 +58,7 @@ RESIDENT_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Resources:
-    """With what a training runs; nothing here is meant to change its result.
+    """With what a training runs; nothing here changes its result by more than a rounding.
 
     Attributes
     ----------
@@ -177,7 +177,8 @@ def fit(
     course = _plan(network, recipe, split, pictures, settings, resources, progress)
     if describe_device()["kind"] == "cpu":
         slots = state_slots(recipe.training.optimizer)
-        check_memory(lambda batch: training_memory(course.core, batch, slots), settings.batch)
+        batch = min(settings.batch, len(pictures))
+        check_memory(lambda images: training_memory(course.core, images, slots), batch)
     _compile(course, recipe, settings)
     if state.epoch:
         _restore(course, load_variables(folder, state.epoch), folder)
@@ -376,9 +377,7 @@ def _watch(course: _Course, recipe: Recipe, settings: RunSettings, state: State,
             course.feed.shuffle(epoch)
             # PyTorch's dropout draws from a generator of the process, whose state is not
             # saved: it follows from seed and epoch.
-            keras.utils.set_random_seed(
-                int(np.random.default_rng([settings.seed, epoch]).integers(2**31))
-            )
+            set_epoch_seed(settings.seed, epoch)
             self.started, self.first_rate = time.monotonic(), self.rate()
             self.means = {}
 
@@ -389,13 +388,13 @@ def _watch(course: _Course, recipe: Recipe, settings: RunSettings, state: State,
                 raise self.diverged(number)
 
         def on_epoch_end(self, epoch, logs=None):
-            taken = time.monotonic() - self.started
             loss = logs["loss"] if course.devices == 1 else _mean_loss(course, self.means)
             row = {"epoch": epoch + 1, "accuracy": float(logs["accuracy"]), "loss": float(loss)}
             scores = _validate(course)
             if scores is None:
                 raise self.diverged(steps - 1)
             row |= scores | {"learning_rate": self.rate()}
+            taken = time.monotonic() - self.started
             state.epoch, state.seconds = epoch + 1, [*state.seconds, round(taken, 3)]
             state.history.append(row)
             self.judge(row)

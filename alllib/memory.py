@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 
 from .errors import AlllibError, TrainingError
 
-__all__ = ["check_memory", "clear_shortage", "is_shortage", "largest_batch"]
+__all__ = ["check_memory", "clear_shortage", "free_memory", "is_shortage", "largest_batch"]
 
 # Words of the backends for a device or a machine without memory left.
 SHORTAGE = (
@@ -77,7 +78,7 @@ def check_memory(needed: Callable[[int], int], batch: int) -> None:
     TrainingError
         When the estimate exceeds what is free.
     """
-    free = psutil.virtual_memory().available
+    free = free_memory()
     if needed(batch) > free:
         found = largest_batch(lambda images: needed(images) <= free, batch)
         raise TrainingError(
@@ -86,6 +87,26 @@ def check_memory(needed: Callable[[int], int], batch: int) -> None:
             where="batch",
             remedy=_smaller(found, "By this estimate the largest that fits is"),
         )
+
+
+def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that this process may still take, from the system and from its control group, in
+    which clusters and containers set their limits.
+
+    Parameters
+    ----------
+    group : pathlib.Path
+        Folder of the control group.
+    """
+    free = psutil.virtual_memory().available
+    try:
+        limit = int((group / "memory.max").read_text())  # "max" where there is none
+        used = int((group / "memory.current").read_text())
+        kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return free
+    # Files that were read are given up when memory is short.
+    return max(0, min(free, limit - used + int(kept.get("inactive_file", 0))))
 
 
 def _smaller(batch: int, words: str) -> str:

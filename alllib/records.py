@@ -20,7 +20,7 @@ import pandas as pd
 from .errors import RecordError
 from .files import hash_json, locked, restore_folder, whole_folder, workspace, write_json
 
-__all__ = ["Record", "check_parameters", "check_run", "list_records", "read_record", "run_folder",
+__all__ = ["Record", "check_parameters", "list_records", "read_record", "run_folder",
            "save_record"]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -72,20 +72,6 @@ def run_folder(run_id: str) -> Path:
             remedy="Use at most 200 letters, digits, '-', '_' and '.', and no leading dot.",
         )
     return workspace() / "runs" / run_id
-
-
-def check_run(run_id: str, parameters: dict) -> None:
-    """Refuse to replace a finished run that had other parameters.
-
-    Raises
-    ------
-    RecordError
-        When the id is taken by such a run.
-    """
-    folder = run_folder(run_id)
-    if not folder.exists():
-        return
-    check_parameters(read_record(folder).run["parameters"], parameters, folder, f"Run {run_id!r}")
 
 
 def check_parameters(before: dict, now: dict, folder: Path, what: str) -> None:

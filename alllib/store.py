@@ -42,7 +42,7 @@ __all__ = ["DESCRIPTION", "FORMAT", "Store", "describe_store", "open_store", "pa
 
 FORMAT = 2  # of the folder; a store of another one is built anew
 DESCRIPTION, _INDEX = "store.json", "index.parquet"
-_SYNC_EVERY = 128  # rows; a loss of power costs little more than these
+_SYNC_EVERY = 512  # rows; a loss of power costs little more than these
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,14 @@ from .backend import (
     make_deterministic,
     package_versions,
     peak_memory,
+    set_seed,
 )
 from .checkpoints import State, load_state, remove_state, state_folder
 from .datasets import data_fingerprint, get_dataset
-from .errors import ParameterError, RecipeError, SplitError, suggest
+from .errors import ParameterError, RecipeError, RecordError, SplitError, suggest
 from .evaluation import score_predictions
 from .feeding import predict_batches
-from .files import hash_json, locked
+from .files import hash_json, locked, restore_folder
 from .fitting import Resources, class_probabilities, few_steps, fit, policy
 from .memory import clear_shortage
 from .pictures import still_pictures, training_pictures
@@ -37,7 +38,6 @@ from .recipes import Recipe
 from .records import (
     Record,
     check_parameters,
-    check_run,
     read_record,
     run_folder,
     save_record,
@@ -47,6 +47,8 @@ from .store import Store, open_store
 
 __all__ = ["PRECISIONS", "RunSettings", "check_classes", "describe_appearance", "train_recipe"]
 
+# What must be the same for a run that was not named to count as the same one.
+DECISIVE = ("code", "backend")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 _log = logging.getLogger(__name__)
 
@@ -125,6 +127,14 @@ class RunSettings:
                 where="precision",
                 remedy=suggest(str(full.precision), PRECISIONS),
             )
+        schedule = recipe.training.schedule
+        if schedule["name"] == "cosine" and schedule["warmup"] >= full.epochs:
+            raise ParameterError(
+                f"The learning rate would rise for {schedule['warmup']} epochs, and there are "
+                f"{full.epochs}.",
+                where="training.schedule.warmup",
+                remedy="Train for more epochs, or shorten the warmup.",
+            )
         return full
 
 
@@ -143,7 +153,9 @@ def train_recipe(
     A run that was interrupted goes on after its last whole epoch and ends as if nothing had
     happened. A finished run is not run again: its record is returned. That holds for a run
     with a name of its own (`run_id`) whatever has changed in the code since, with a warning;
-    one that is named by its parameters is trained anew when code, versions or backend differ.
+    one that is named by its parameters is trained anew when code or backend differ. A run may
+    also go on on another device or with other versions of packages; it is said and noted in
+    the record, because the last digits may then differ.
 
     Parameters
     ----------
@@ -194,57 +206,89 @@ def train_recipe(
     named = run_id is not None
     run_id = run_id or _run_id(recipe, split, full, identity["parameters"])
     folder = state_folder(run_id)
-    with locked(folder.with_name(folder.name.removeprefix("."))):
-        found = _find_finished(run_id, identity, named=named)
-        if found is not None and not again:
+    with data_parallel(resources.devices), locked(folder):
+        finished = _find_record(run_id, identity, again=again)
+        state = _find_state(folder, identity, named=named, again=again, finished=finished)
+        kept = finished is not None and not again and state is None
+        what = f"The finished run {run_id}"
+        if kept and _continues(finished.run, identity, named=named, what=what):
             remove_state(folder)
-            return found
-        state = _begin(folder, identity, named=named, again=again)
+            _log.info("Run %s is finished already; its record is kept.", run_id)
+            return finished
+        if state is None:
+            remove_state(folder)
+            state = _new_state(identity, finished, again=again)
         full = replace(full, precision=state.precision)
         record = _train(recipe, split, full, resources, state, run_id, progress=progress)
         remove_state(folder)
     return record
 
 
-def _find_finished(run_id: str, identity: dict, *, named: bool) -> Record | None:
-    """Record of the same run, where it is finished and need not be run again.
+def _find_record(run_id: str, identity: dict, *, again: bool) -> Record | None:
+    """Record of the same run, where there is one.
 
     Raises
     ------
     RecordError
-        When the id is taken by a run with other parameters.
+        When the id is taken by a run with other parameters, or, save where the run is to be
+        trained `again`, when the record cannot be read.
     """
-    check_run(run_id, identity["parameters"])
-    if not run_folder(run_id).exists():
+    folder = run_folder(run_id)
+    restore_folder(folder)
+    if not folder.exists():
         return None
-    record = read_record(run_folder(run_id))
-    if not _continues(record.run, identity, named=named, what=f"Run {run_id}"):
-        return None
-    _log.info("Run %s is finished already; its record is kept.", run_id)
+    try:
+        record = read_record(folder)
+    except RecordError:
+        if again:
+            return None
+        raise
+    check_parameters(record.run["parameters"], identity["parameters"], folder, f"Run {run_id!r}")
     return record
 
 
-def _begin(folder: Path, identity: dict, *, named: bool, again: bool) -> State:
-    """The state to go on from, or a new one."""
-    state = None if again else load_state(folder)
+def _find_state(
+    folder: Path, identity: dict, *, named: bool, again: bool, finished: Record | None
+) -> State | None:
+    """State to go on from, where there is one.
+
+    Beside a finished record only that of a training `again` counts, which goes on too.
+    """
+    try:
+        state = load_state(folder)
+    except RecordError:
+        if again or finished is not None:
+            return None
+        raise
+    if state is None or (finished is not None and state.replaces != finished.run["finished"]):
+        return None
+    if again and state.replaces is None:
+        return None
     what = f"The unfinished run {folder.name[1:].removesuffix('.training')}"
-    if state is not None:
-        check_parameters(state.identity["parameters"], identity["parameters"], folder, what)
-        if _continues(state.identity, identity, named=named, what=what):
-            _log.info("%s goes on after epoch %d.", what, state.epoch)
-            return state
-    remove_state(folder)
+    check_parameters(state.identity["parameters"], identity["parameters"], folder, what)
+    if not _continues(state.identity, identity, named=named, what=what):
+        return None
+    _log.info("%s goes on after epoch %d.", what, state.epoch)
+    return state
+
+
+def _new_state(identity: dict, finished: Record | None, *, again: bool) -> State:
     wanted = identity["parameters"]["precision"]
     precision = best_precision() if wanted == "auto" else wanted
-    return State(identity=identity, precision=precision)
+    replaces = finished.run["finished"] if finished is not None else "" if again else None
+    return State(identity=identity, precision=precision, replaces=replaces)
 
 
 def _continues(before: dict, now: dict, *, named: bool, what: str) -> bool:
     """Whether a run of before is this one; what differs is said."""
-    differs = [key for key in _origin() if before.get(key) != now[key]]
+    differs = [key for key in DECISIVE if before.get(key) != now[key]]
     if differs:
         then = "it is kept, because it was named" if named else "it is trained from the start"
         _log.warning("%s was made with other %s; %s.", what, " and ".join(differs), then)
+    elsewhere = [key for key in ("machine", "versions") if before.get(key) != now[key]]
+    if elsewhere and (named or not differs):
+        where = " and ".join(elsewhere)
+        _log.warning("%s was made with other %s: last digits may differ.", what, where)
     return named or not differs
 
 
@@ -253,8 +297,9 @@ def _origin() -> dict[str, Any]:
     device = describe_device()
     return {
         "code": code_digest("alllib.training"),
+        "backend": device["backend"],
+        "machine": {key: device[key] for key in ("device", "threads")},
         "versions": package_versions(),
-        "machine": {key: device[key] for key in ("backend", "device", "threads")},
     }
 
 
@@ -273,7 +318,7 @@ def _train(
     started, before = time.monotonic(), sum(state.seconds)
     if resources.deterministic:
         make_deterministic()
-    with clear_shortage(settings.batch), data_parallel(resources.devices):
+    with clear_shortage(settings.batch):
         network = _build(recipe, settings, len(get_dataset(split.certificate["dataset"]).classes))
         pictures = training_pictures(
             recipe,
@@ -298,7 +343,8 @@ def _train(
         final.run_eagerly = few_steps(state.epoch * -(-len(pictures) // settings.batch))
         predictions = _predict(final, split, store, parameters["scale"], resources.devices)
     run = _describe(recipe, split, settings, parameters, predictions, run_id=run_id)
-    run |= {key: state.identity[key] for key in _origin()}
+    # Where and with what it was begun; `device` and `versions` are those of its end.
+    run |= {key: state.identity[key] for key in (*DECISIVE, "machine")}
     run |= {
         "seconds": round(seconds, 2),
         "images_per_second": round(len(pictures) * state.epoch / seconds, 2),
@@ -363,7 +409,7 @@ def _build(recipe: Recipe, settings: RunSettings, classes: int):
     keras = load_keras()
     # Weights, dropout and order repeat from this seed, because nothing else draws from
     # Keras's generator between here and the end of the training.
-    keras.utils.set_random_seed(settings.seed)
+    set_seed(settings.seed)
     with policy(settings.precision):
         network = build_network(
             recipe, classes=classes, input_size=settings.input_size, weights=settings.weights,
@@ -437,6 +483,7 @@ def _describe(
         "data": parameters["data"],
         "metrics": scores.as_dict(),
         "device": describe_device(),
+        "versions": package_versions(),
         "commit": git_commit(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -21,7 +21,6 @@ from alllib.recipes import list_recipes, load_recipe
 from alllib.records import (
     REQUIRED,
     check_parameters,
-    check_run,
     list_records,
     read_record,
     run_folder,
@@ -175,10 +174,9 @@ def test_a_killed_writer_leaves_the_older_record_and_can_be_repeated():
 def test_a_damaged_file_is_named_with_a_remedy(name, text):
     record = save()
     (record.path / name).write_bytes(text.encode("latin-1"))
-    for read in (lambda: read_record(record.path), lambda: check_run("one", {})):
-        with pytest.raises(RecordError, match="train again") as caught:
-            read()
-        assert str(record.path) in str(caught.value)
+    with pytest.raises(RecordError, match="train again") as caught:
+        read_record(record.path)
+    assert str(record.path) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", records.FILES)
@@ -254,7 +252,7 @@ def test_a_folder_that_was_named_must_be_there(place):
     ["", ".", "..", ".hidden", "a/b", "../a", "/a", "a\\b", "a b", "a\0b", "a\n", "x" * 201],
 )
 def test_an_id_that_is_no_plain_name_is_refused(wrong):
-    for use in (run_folder, lambda name: check_run(name, {}), save):
+    for use in (run_folder, save):
         with pytest.raises(RecordError, match="cannot be the id"):
             use(wrong)
 
@@ -265,12 +263,13 @@ def test_ids_that_training_makes_are_plain_names(place):
 
 
 def test_a_taken_id_is_refused_with_what_differs():
-    save()
-    check_run("one", {"epochs": 2, "seed": 1})
-    check_run("two", {"epochs": 3})
-    with pytest.raises(RecordError, match="with other epochs, samples") as caught:
-        check_run("one", {"epochs": 3, "seed": 1, "samples": 4})
-    assert "another run id" in caught.value.remedy
+    before = {"epochs": 2, "seed": 1}
+    check_parameters(before, dict(before), Path("runs/one"), "Run 'one'")
+    with pytest.raises(RecordError, match="Run 'one' .*with other epochs, samples") as caught:
+        check_parameters(
+            before, {"epochs": 3, "seed": 1, "samples": 4}, Path("runs/one"), "Run 'one'"
+        )
+    assert "another run id" in caught.value.remedy and caught.value.where == Path("runs/one")
 
 
 def test_what_an_unfinished_run_was_is_refused_in_the_same_words(place):
@@ -283,8 +282,8 @@ def test_what_an_unfinished_run_was_is_refused_in_the_same_words(place):
 def test_a_folder_that_holds_no_record_is_passed_over_in_silence(place, caplog):
     """`results/benchmarks` lies beside the recorded runs."""
     save("good")
-    (place / "runs" / "benchmarks").mkdir()
-    (place / "runs" / "benchmarks" / "one.json").write_text("{}")
+    (place / "results" / "benchmarks").mkdir(parents=True)
+    (place / "results" / "benchmarks" / "one.json").write_text("{}")
     (place / "runs" / ".good.training").mkdir()
     (place / "runs" / ".good.training" / "state.json").write_text("{}")
     assert [record.run["id"] for record in list_records()] == ["good"] and caplog.text == ""

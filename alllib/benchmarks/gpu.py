@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ..architectures import build_network, inference_model
 from ..backend import best_precision, describe_device, load_keras, set_tensor_float
 from ..datasets import get_dataset
-from ..errors import DependencyError
+from ..errors import DependencyError, TrainingError
 from ..fitting import policy
 from ..layers import count_flops
 from ..memory import clear_shortage
@@ -60,10 +60,10 @@ def run_gpu_benchmarks(
 
     Raises
     ------
+    RecipeError
+        When a recipe is unknown.
     DependencyError
         When there is no accelerator.
-    TrainingError
-        When its memory does not suffice.
     """
     device = describe_device()
     if device["kind"] == "cpu" and not anywhere:
@@ -73,16 +73,21 @@ def run_gpu_benchmarks(
             remedy="Run it on a machine with a GPU, and set KERAS_BACKEND to a backend that was "
             "installed for it (tensorflow, jax or torch).",
         )
-    names = list(recipes or list_recipes())
+    wanted = [load_recipe(name) for name in recipes or list_recipes()]
     peaks = {kind: matrix_peak(kind, side=matrix) for kind in ("float32", best_precision())}
     found = {}
     with (
-        tqdm(total=len(names), unit="recipe", disable=None if progress else True) as bar,
+        tqdm(total=len(wanted), unit="recipe", disable=None if progress else True) as bar,
         Scene(told=bar.set_postfix_str) as scene,
     ):
-        for name in names:
-            bar.set_description(name)
-            found[f"gpu_{name}"] = bench_recipe(scene, load_recipe(name), peaks, **sizes)
+        for recipe in wanted:
+            bar.set_description(recipe.name)
+            try:
+                measured = bench_recipe(scene, recipe, peaks, **sizes)
+            except TrainingError as error:  # what the others reach is worth having all the same
+                measured = {"value": None, "ours": None, "peer": None, "unit": "images/s"}
+                measured["failed"] = str(error)
+            found[f"gpu_{recipe.name}"] = measured
             bar.update()
     return found
 
@@ -130,14 +135,16 @@ def bench_recipe(
             flops = BACKWARD * count_flops(inference_model(network.network))
             through = [_rate(network, feed, steps, keep=False) for _ in range(rounds + 1)][1:]
             resident = [_rate(network, feed, steps, keep=True) for _ in range(rounds + 1)][1:]
-        _free(network)
+        del network
+        _free()
         scene.told("float32")
         with set_tensor_float(False):
             # JAX without compilation would run each operation by itself, as no source did.
             jit = load_keras().backend.backend() == "jax"
             network = _compiled(recipe, feed, size, "float32", jit=jit)
             plain = [_rate(network, feed, steps, keep=True) for _ in range(rounds + 1)][1:]
-        _free(network)
+        del network
+        _free()
     feed.close()
     ours, wait = (statistics.median(column) for column in zip(*through, strict=True))
     peer = statistics.median(rate for rate, _ in plain)
@@ -197,9 +204,8 @@ def _fitted_targets(sent: tuple, units: int, several: int) -> tuple:
     return sent[0], wanted if several == 1 else (wanted,) * several
 
 
-def _free(network) -> None:
+def _free() -> None:
     """Give the device's memory back before the next network."""
-    del network
     load_keras().utils.clear_session()
     gc.collect()
 

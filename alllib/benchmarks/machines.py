@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from ..backend import describe_device, package_versions, thread_count
+from ..backend import describe_device, package_versions, processor_name, thread_count
 from ..errors import RecordError
 from ..files import locked, workspace, write_json
 from ..provenance import git_commit
@@ -33,7 +33,7 @@ def describe_machine() -> dict:
     """
     device, versions = describe_device(), package_versions()
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": thread_count(),
         "memory": psutil.virtual_memory().total,
         "system": f"{platform.system()} {platform.release().split('-')[0]}, {platform.machine()}",
@@ -44,16 +44,6 @@ def describe_machine() -> dict:
         "commit": git_commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _processor() -> str:
-    """Name of the processor, also where a network would be trained on something else."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def machine_name(machine: dict) -> str:

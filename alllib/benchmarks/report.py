@@ -86,6 +86,9 @@ def gpu_table(figures: dict[str, dict]) -> pd.DataFrame:
         if not key.startswith(GPU):
             continue
         recipe = key.removeprefix(GPU)
+        if "failed" in one:
+            rows.append({"recipe": recipe, "targets": f"failed: {one['failed'].splitlines()[0]}"})
+            continue
         missed = [
             f"{name} {sense} {target:g}"
             for name, sense, target, only in GPU_TARGETS
@@ -105,7 +108,7 @@ def gpu_table(figures: dict[str, dict]) -> pd.DataFrame:
                 "targets": "missed: " + "; ".join(missed) if missed else "met",
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).fillna("")
 
 
 def figure_text(figures: dict[str, dict]) -> str:
