@@ -79,11 +79,14 @@ class RowFile:
             found[row] = self._sums[row] == self._sum(self._images[row].reshape(-1))
         return found
 
+    def sync_images(self) -> None:
+        """Wait until the disk has the images that were written."""
+        _sync(self._files[0])
+
     def sync(self) -> None:
         """Wait until the disk has all that was written."""
         for file in self._files:
-            # Without their times, which no reading needs; macOS lacks the call.
-            getattr(os, "fdatasync", os.fsync)(file)
+            _sync(file)
 
     def close(self) -> None:
         """Close the files; what was written stays."""
@@ -119,6 +122,11 @@ def _make(path: Path, shape: tuple[int, ...], dtype: type) -> None:
         del made
         with path.open("r+b") as file:
             reserve_space(file.fileno(), os.fstat(file.fileno()).st_size)
+
+
+def _sync(file: int) -> None:
+    # Without the file's times, which no reading needs; macOS lacks that call.
+    getattr(os, "fdatasync", os.fsync)(file)
 
 
 def _write_at(file: int, data: np.ndarray, offset: int) -> None:

@@ -42,7 +42,7 @@ __all__ = ["DESCRIPTION", "FORMAT", "Store", "describe_store", "open_store", "pa
 
 FORMAT = 2  # of the folder; a store of another one is built anew
 DESCRIPTION, _INDEX = "store.json", "index.parquet"
-_SYNC_EVERY = 512  # rows; a loss of power costs little more than these
+_SYNC_EVERY = 128  # rows; the disk writes while others are decoded
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def _fill(rows: RowFile, ordered: pd.DataFrame, settings: dict) -> None:
     with contextlib.closing(stored):  # no thread may write on when the files are closed
         for number, _ in enumerate(stored, 1):
             if number % _SYNC_EVERY == 0:  # here nothing else is to do, and the threads work on
-                rows.sync()
+                rows.sync_images()
     rows.sync()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
@@ -10,6 +11,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -293,14 +295,57 @@ def test_killed_process_leaves_no_folder_and_no_lock(tmp_path, sent):
 
 
 @pytest.mark.slow
-def test_second_process_waits_for_the_first(tmp_path):
+def test_second_process_waits_for_the_first_and_says_so(tmp_path, caplog):
     path = tmp_path / "store"
+    caplog.set_level("INFO", "alllib")
     with start_writer(path, 1.5) as process:
         started = time.monotonic()
         with files.locked(path):
             assert (path / "a.txt").read_text() == "whole"
         assert time.monotonic() - started > 0.3
         assert process.wait(timeout=20) == 0
+    assert caplog.messages == [f"Another process works on {path}; waiting for it."]
+
+
+def test_a_lock_that_is_free_is_taken_without_a_word(tmp_path, caplog):
+    caplog.set_level("INFO", "alllib")
+    for _ in range(2):  # the second time too, when its file is there
+        with files.locked(tmp_path / "new" / "store"):
+            pass
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_thread_waits_for_another_and_the_lock_falls_with_an_error(tmp_path, caplog, failing):
+    caplog.set_level("INFO", "alllib")
+    path, order, inside = tmp_path / "store", [], threading.Event()
+
+    def second():
+        inside.wait(20)
+        with files.locked(path):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with contextlib.suppress(KeyError), files.locked(path):
+        inside.set()
+        deadline = time.monotonic() + 20
+        while not caplog.messages and time.monotonic() < deadline:
+            time.sleep(0.01)
+        order.append("first")
+        if failing:
+            raise KeyError
+    thread.join(20)
+    assert order == ["first", "second"] and len(caplog.messages) == 1
+    assert "waiting for it" in caplog.text and str(path) in caplog.text
+
+
+def test_locks_of_different_paths_do_not_wait_for_each_other(tmp_path):
+    with files.locked(tmp_path / "a"), files.locked(tmp_path / "b"):
+        pass
+    # A run, its state and its record each have a lock; one process holds two of them.
+    with files.locked(tmp_path / "run"), files.locked(tmp_path / ".run.training"):
+        pass
 
 
 def test_reader_gets_the_old_folder_after_a_kill_between_the_renames(tmp_path):

@@ -326,12 +326,12 @@ def test_a_rate_in_steps_falls_after_every_so_many_epochs(split):
     assert found == pytest.approx([0.01, 0.005, 0.005, 0.0025, 0.0025, 0.00125])
 
 
-@pytest.mark.parametrize(("warmup", "floor"), [(0, 0.0), (2, 0.1), (1, 1.0), (6, 0.5)])
+@pytest.mark.parametrize(("warmup", "floor"), [(0, 0.0), (2, 0.1), (1, 1.0), (5, 0.5)])
 def test_a_cosine_rises_and_falls_as_computed_by_hand(split, warmup, floor):
     found = rates(split, f"cosine-{warmup}", {"name": "cosine", "warmup": warmup, "floor": floor})
     wanted = []
     for epoch in range(1, 7):
-        done = (epoch - warmup) / max(6 - warmup, 1e-9)
+        done = (epoch - warmup) / (6 - warmup)
         share = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
         wanted.append(0.01 * (epoch / warmup if epoch < warmup else share))
     assert found == pytest.approx(wanted, rel=1e-5, abs=1e-9)
@@ -1036,14 +1036,23 @@ def test_a_loss_that_is_no_number_names_the_batch_and_its_images(
     split, monkeypatch, request, picture, epoch, waiting
 ):
     run_id, part = f"nan-{picture}-{waiting}", split.part("train")
+    if not waiting:
+        request.getfixturevalue("accelerator")
+    moves, bar = [], fitting.progress_bar
+
+    def moving(**given):
+        shown = bar(**given)
+        shown.update = moves.append
+        return shown
+
     with monkeypatch.context() as patch:
-        if not waiting:
-            request.getfixturevalue("accelerator")
+        patch.setattr(fitting, "progress_bar", moving)
         spoil(patch, picture, epoch)
         with pytest.raises(TrainingError) as caught:
             train(tiny_recipe(), split, run_id, settings=EIGHTS)
     number, places = batch_with(picture, count=len(part), seed=1, epoch=epoch)
     assert f"after batch {number + 1} of 5 in epoch {epoch + 1}" in str(caught.value)
+    assert len(moves) == 5 * epoch + number + 1 or not waiting, "it stops there"
     assert "learning rate of 0.01" in str(caught.value)
     names = list(part.image.iloc[places])
     assert caught.value.where == f"images {', '.join(names[:3])} ..."
@@ -1296,6 +1305,29 @@ def test_a_training_that_is_stopped_ends_with_the_same_bits(split, monkeypatch, 
     check_same(stopped_again_and_again(recipe, split, name, moments, **changes), wanted)
 
 
+def test_progress_counts_images_and_goes_on_where_it_was(split, monkeypatch):
+    shown, words, real = [], [], fitting.progress_bar
+
+    def watched(**given):
+        bar = real(**given)
+        bar.update = lambda count: given.setdefault("moves", []).append(count)
+        bar.set_description = words.append
+        shown.append(given)
+        return bar
+
+    with monkeypatch.context() as patch:
+        Stop(patch, epoch=1)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny_recipe(), split, "progress", settings=LONG)
+    monkeypatch.setattr(fitting, "progress_bar", watched)
+    record = train(tiny_recipe(), split, "progress", settings=LONG)
+    (given,) = shown
+    assert (given["shown"], given["total"], given["initial"]) == (False, 4 * 39, 39)
+    assert given["moves"] == [13] * 9, "images, of three epochs"
+    accuracy = record.history.val_accuracy[1]
+    assert words[0] == f"epoch 2/4, validation accuracy {accuracy:.3f}" and len(words) == 3
+
+
 def test_wherever_a_training_is_stopped_it_ends_with_the_same_bits(split):
     recipe = tiny_recipe(dropout=0.5, optimizer=ADAM | {"learning_rate": 0.01})
     wanted = train(recipe, split, "moments-whole", settings=LONG)
@@ -1338,6 +1370,24 @@ def test_patience_that_ran_out_is_remembered(split, monkeypatch):
     assert load_state(state_folder("ran-out")).stopped
     scripted(monkeypatch, losses=losses)
     check_same(train(recipe, split, "ran-out", settings=LONG), wanted)
+
+
+def test_epochs_without_improvement_are_counted_on(split, monkeypatch):
+    """Two of them lower the rate, three end the training; it is stopped after the first two."""
+    losses = (0.5, 0.6, 0.7, 0.8, 0.1)
+    plateau = {"name": "plateau", "patience": 2, "rate": 0.1}
+    recipe = tiny_recipe(checkpoint="val_loss", patience=3, schedule=plateau)
+    settings = replace(LONG, epochs=5)
+    scripted(monkeypatch, losses=losses, accuracies=(0.5,) * 5)
+    wanted = train(recipe, split, "counted-whole", settings=settings)
+    assert list(wanted.history.learning_rate) == pytest.approx([0.01, 0.01, 0.01, 0.001])
+    scripted(monkeypatch, losses=losses, accuracies=(0.5,) * 5)
+    for epoch in (2, 3):
+        with pytest.MonkeyPatch.context() as patch:
+            Stop(patch, epoch=epoch)
+            with pytest.raises(KeyboardInterrupt):
+                train(recipe, split, "counted", settings=settings)
+    check_same(train(recipe, split, "counted", settings=settings), wanted)
 
 
 def test_the_loss_scale_of_half_precision_is_part_of_the_state(split, monkeypatch):

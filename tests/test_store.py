@@ -364,7 +364,7 @@ def test_no_thread_writes_on_after_an_interrupt(cells, monkeypatch, workspace):
         patch.setattr("alllib.parallel.cpu_count", lambda: 4)
         patch.setattr(module, "read_square", slow)
         patch.setattr(module, "_SYNC_EVERY", 1)
-        patch.setattr(RowFile, "sync", sync)
+        patch.setattr(RowFile, "sync_images", sync)
         with pytest.raises(KeyboardInterrupt) as caught:
             open_store(cells, size=8, crop=20)
         assert threading.active_count() == threads and caught.value

@@ -136,6 +136,15 @@ def test_levels_and_mirrors_alone_differ_by_at_most_a_rounding(bright, contrast,
     assert np.abs(wanted - found).max() <= 1 and (wanted == found).mean() > 0.99
 
 
+@pytest.mark.parametrize("level", [1, 100, 255])
+def test_a_turn_leaves_an_even_picture_even(level):
+    """No level falls to the one below by a rounding error."""
+    even = np.full((8, 33, 33, 3), level, np.uint8)
+    wanted, found = both(even, STILL | {"rotation": 45.0})
+    np.testing.assert_array_equal(found, even)
+    np.testing.assert_array_equal(wanted, even)
+
+
 def test_nothing_drawn_changes_nothing():
     images = noise(9)
     wanted, found = both(images, STILL)

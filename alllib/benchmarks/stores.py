@@ -26,7 +26,7 @@ IMAGES, PICTURES = 424, 1000
 
 
 def bench_store_build(
-    scene: Scene, *, images: int | None = None, size: int = SIZE, crop: int = CROP, rounds: int = 7
+    scene: Scene, *, images: int | None = None, size: int = SIZE, crop: int = CROP, rounds: int = 9
 ) -> dict:
     """Images/s of building a store against decoding, cropping and resizing alone.
 
