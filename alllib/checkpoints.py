@@ -48,7 +48,7 @@ class State:
     seconds : list of float
         Time of each epoch.
     sessions : int
-        How often the training was begun or taken up again.
+        How many times it was begun or taken up again and finished an epoch.
     stopped : bool
         Whether it ended before its last epoch because nothing improved.
     replaces : str or None

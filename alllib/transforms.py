@@ -97,7 +97,7 @@ def _rotated(images, degrees):
     upper = at(top, left) * (1 - x) + at(top, left + 1) * x
     lower = at(top + 1, left) * (1 - x) + at(top + 1, left + 1) * x
     # Pillow cuts fractions off; a whole level must not fall below itself by a rounding error.
-    return ops.floor(upper * (1 - y) + lower * y + np.float32(1e-3))
+    return ops.floor(upper * (1 - y) + lower * y + np.float32(1e-4))
 
 
 def _mirrored(place, side: int):
