@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from joblib import cpu_count
 from PIL import Image
 
 from .errors import AugmentationError, DiskError
@@ -399,7 +400,12 @@ def write_augmented(cells: pd.DataFrame, plan: pd.DataFrame, folder: str | Path)
             for label in chosen.label.unique():
                 (partial_folder / label.lower()).mkdir()
             items = _pictures_by_image(chosen, plan, partial_folder)
-            for _ in map_images(_write_pictures, items, title="augmenting", threads=True):
+            # More threads than cores, as Python's own pools have: some wait for the disk.
+            workers = min(32, cpu_count() + 4)
+            written = map_images(
+                _write_pictures, items, title="augmenting", threads=True, workers=workers
+            )
+            for _ in written:
                 pass
     return folder
 
