@@ -192,9 +192,11 @@ def test_what_was_made_for_an_epoch_is_not_shown_in_another():
 
 
 def test_a_closed_feed_drops_what_waits_and_leaves_no_thread_behind():
-    before, gate, asked = threading.active_count(), threading.Event(), []
+    # Its own threads: those of earlier tests may end meanwhile.
+    makers, gate, asked = set(), threading.Event(), []
 
     def take(chosen, seed):
+        makers.add(threading.current_thread())
         asked.append(tuple(chosen))
         if asked[-1] != tuple(feed.chosen(0)):
             gate.wait(20)
@@ -202,13 +204,13 @@ def test_a_closed_feed_drops_what_waits_and_leaves_no_thread_behind():
 
     feed = make_feed(take, np.zeros((40, 2), np.float32), batch=2, seed=1, ahead=4)
     feed[0]
-    assert threading.active_count() > before
+    assert makers and threading.current_thread() not in makers
     feed.close()
     gate.set()
     deadline = time.monotonic() + 20
-    while threading.active_count() > before and time.monotonic() < deadline:
+    while any(maker.is_alive() for maker in makers) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert not any(maker.is_alive() for maker in makers)
     assert len(asked) <= 1 + feeding.THREADS, "two were being made, two waited"
 
 
