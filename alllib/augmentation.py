@@ -36,6 +36,7 @@ __all__ = [
     "firing_probability",
     "measure_firing",
     "plan_augmentation",
+    "plan_balance",
     "vary_image",
     "write_augmented",
 ]
@@ -158,6 +159,51 @@ def plan_augmentation(
             "symmetry": [forms[_key(result)] for result in results],
         }
     )
+    return plan.astype({"image": "string", "symmetry": "uint8"})
+
+
+def plan_balance(cells: pd.DataFrame, *, seed: int = 7) -> pd.DataFrame:
+    """Fill the smaller classes of a training part up, so that all have as many pictures.
+
+    Each image stands once as it is. A class that lacks pictures gets its images again in an
+    order drawn from the seed, each time under another of the seven symmetries that change
+    them, so that no picture comes twice before each image has been shown in all eight.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Rows of the training part; with a column `part` they must all be `train`.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `plan_augmentation`.
+
+    Raises
+    ------
+    AugmentationError
+        When there is no image, or one is not of the training part.
+
+    Notes
+    -----
+    Source: the poster names it as future work (`unnithan2021poster`). Done before a split it
+    would put copies of one cell on both sides.
+    """
+    _check_plan(cells, 1, 1.0)
+    most = cells.label.value_counts().max()
+    generator = np.random.default_rng(seed)
+    plans = []
+    for _, names in cells.sort_values("image").groupby("label").image:
+        turns = [generator.permutation(np.arange(1, 8)) for _ in names]
+        order = generator.permutation(len(names))
+        more = np.resize(order, most - len(names))
+        rounds = np.arange(len(more)) // len(names)
+        symmetries = [turns[row][turn % 7] for row, turn in zip(more, rounds, strict=True)]
+        plans.append(pd.DataFrame({"image": names, "symmetry": 0}))
+        plans.append(pd.DataFrame({"image": names.to_numpy()[more], "symmetry": symmetries}))
+    plan = pd.concat(plans, ignore_index=True)
     return plan.astype({"image": "string", "symmetry": "uint8"})
 
 

@@ -124,6 +124,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", help="like unnithan2021-2x2, or a variant unnithan2021-2x2.adam")
     parser.add_argument("--protocol", default="honest", help="published, honest, or a name")
+    parser.add_argument("--fold", type=int, help="the fold to test on (default: one is drawn)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--run", metavar="ID", help="name of the run record")
     parser.add_argument("--data", help="a name, or a folder (default: the synthetic twin)")
@@ -272,7 +273,7 @@ def _train(given: argparse.Namespace) -> None:
     resources.checked()
     cells = load_cells(prepare_data(given.data or twin, images=given.images))
     check_classes(recipe, cells.attrs["dataset"])  # else the split would refuse for another reason
-    split = split_by_recipe(recipe, cells, given.protocol)
+    split = split_by_recipe(recipe, cells, given.protocol, fold=given.fold)
     record = train_recipe(
         recipe, split, settings=settings, run_id=given.run, resources=resources, again=given.again
     )

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -61,7 +61,8 @@ class Dataset:
 
     `classes` is the order of the network's outputs and of confusion matrices (the
     alphabetical order of the class folders, as in the report); `positive` the disease;
-    `protocols` the ways in which `alllib.splits` can split it.
+    `protocols` the ways in which `alllib.splits` can split it; `folds` the number of images
+    of each official fold, where the organisers published it.
     """
 
     name: str
@@ -73,9 +74,10 @@ class Dataset:
     cite: str
     protocols: tuple[str, ...]
     list_files: Callable[[Path], pd.DataFrame]
+    folds: Mapping[str, int] = field(default_factory=dict)
 
 
-_BY_SUBJECT = ("image", "field", "subject", "group")
+_BY_SUBJECT = ("image", "field", "subject", "group", "folds")
 _BY_NUMBER = ("image", "blocks")  # no subjects, but numbered files
 _SUBTYPES = ("Benign", "Early", "Pre", "Pro")
 
@@ -83,7 +85,8 @@ DATASETS = {
     entry.name: entry
     for entry in (
         Dataset("cnmc2019", "C-NMC 2019", ("ALL", "HEM"), "ALL", "CC BY 3.0",
-                "andrewmvd/leukemia-classification", "mourya2019cnmc", _BY_SUBJECT, list_cnmc),
+                "andrewmvd/leukemia-classification", "mourya2019cnmc", _BY_SUBJECT, list_cnmc,
+                {"fold_0": 3527, "fold_1": 3581, "fold_2": 3553}),
         Dataset("ball2021", "B-ALL", _SUBTYPES, "", "not settled",
                 "mehradaria/leukemia", "aria2021ball", _BY_NUMBER, list_ball),
         Dataset("synthetic", "synthetic cells", ("ALL", "HEM"), "ALL", "CC BY 4.0",

@@ -37,6 +37,8 @@ __all__ = [
 
 COMPUTE = ("keras", "numpy", "pandas", "pillow", "scikit-learn", "tensorflow", "tensorflow-cpu")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# Functions that read what is kept with the book: recorded runs, studies, claims checked on them.
+CITING = ("recorded_runs", "read_study", "list_studies", "claim_rows", "kept_baselines")
 SITE_PARTS = ("_config.yml", "_toc.yml", "book", "vendor")
 
 
@@ -72,7 +74,7 @@ def page_key(
     """Everything that a page's outputs depend on; its prose is not among it.
 
     For a notebook that imports `alllib.records` itself, the records of this workspace count;
-    for one that calls `recorded_runs`, those that are kept with the book.
+    for one that calls a function of `CITING`, what is kept with the book.
 
     Parameters
     ----------
@@ -95,7 +97,7 @@ def page_key(
     # Only a notebook that imports it itself lists records; most modules merely know their form.
     direct = [path for cell in cells for n in imported_names(cell, "") for path in module_files(n)]
     lists_records = PACKAGE / "records.py" in direct
-    cites_records = any("recorded_runs(" in cell for cell in cells)
+    cites_records = any(f"{name}(" in cell for cell in cells for name in CITING)
     shows_speeds = any("list_machines(" in cell for cell in cells)
     records = ""
     if lists_records or cites_records:
@@ -154,9 +156,9 @@ def folder_fingerprint(folder: str | Path) -> str:
 def records_fingerprint(space: str | Path, *, own: bool = True) -> str:
     """SHA-256 over the records of a workspace that no page makes.
 
-    These are the recorded runs (`results/`) and those of `alllib train` in `runs/`, which
-    have no preset. What pages train follows from their own keys, and would change this
-    one while the book is built.
+    These are the recorded runs and studies (`results/`) and the runs of `alllib train` in
+    `runs/`, which have no preset. What pages train follows from their own keys, and would
+    change this one while the book is built.
 
     Parameters
     ----------

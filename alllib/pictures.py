@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .augmentation import apply_symmetries, draw_change, plan_augmentation, vary_image
+from .augmentation import apply_symmetries, draw_change, plan_augmentation, plan_balance, vary_image
 from .backend import load_keras
 from .errors import DataError
 from .recipes import Recipe
@@ -165,15 +165,18 @@ def training_pictures(
     Pictures
     """
     chosen = recipe.augmentation
-    if chosen.kind != "augmentor":
+    if chosen.kind not in ("augmentor", "balanced"):
         varied = None
         if chosen.kind == "online":
             names = ("brightness", "contrast", "rotation", "flips")
             varied = {name: getattr(chosen, name) for name in names}
         return still_pictures(cells, store, scale=scale, varied=varied)
-    plan = plan_augmentation(
-        cells, samples=samples, probability=chosen.probability, seed=chosen.seed
-    )
+    if chosen.kind == "balanced":
+        plan = plan_balance(cells, seed=chosen.seed)
+    else:
+        plan = plan_augmentation(
+            cells, samples=samples, probability=chosen.probability, seed=chosen.seed
+        )
     labels = cells.set_index("image").label[plan.image]
     return Pictures(store, store.rows(plan.image), plan.symmetry.to_numpy(), labels, scale)
 

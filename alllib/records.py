@@ -198,8 +198,8 @@ def _records_below(folder: Path) -> list[Record]:
         restore_folder(folder / left.name.removeprefix(".").removesuffix(".replaced"))
     found = []
     for path in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
-        if path == workspace() / "results" / "benchmarks":
-            continue  # figures of speed
+        if path in (workspace() / "results" / name for name in ("benchmarks", "study")):
+            continue  # figures of speed and of the study: no runs
         try:
             found.append(read_record(path))
         except RecordError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from itertools import accumulate, combinations
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from .datasets import DATASETS, data_fingerprint
+from .datasets import DATASETS, data_fingerprint, get_dataset
 from .errors import SplitError, suggest
 from .files import hash_json
 from .layouts import image_number
@@ -27,12 +28,13 @@ __all__ = [
     "require_subjects",
     "scored_part",
     "split_blocks",
+    "split_folds",
     "split_groups",
     "split_images",
 ]
 
 PARTS = ("train", "validation", "test")
-PROTOCOLS = ("image", "field", "subject", "group", "blocks")
+PROTOCOLS = ("image", "field", "subject", "group", "folds", "blocks")
 _TOGETHER = ("field", "subject", "group")  # columns whose values can be kept in one part
 _ORDERS = ("shuffled", "listed")
 # What may be shared between two parts: the certificate's word and the table's column.
@@ -57,6 +59,7 @@ def make_split(
     *,
     seed: int | None = None,
     folds: int = 5,
+    fold: int | None = None,
     shares: tuple[float, ...] | None = None,
     order: str | None = None,
     official_test: bool | None = None,
@@ -67,15 +70,18 @@ def make_split(
     ----------
     cells : pandas.DataFrame
         Cell table. Rows without label and rows of the official test phases are left out.
-    protocol : {"image", "field", "subject", "group", "blocks"}
+    protocol : {"image", "field", "subject", "group", "folds", "blocks"}
         `image` is what the sources did; `field`, `subject` and `group` keep together what
-        their name says; `blocks` keeps neighbouring numbers together where the data set
-        names no subjects.
+        their name says; `folds` tests on one of the organisers' folds; `blocks` keeps
+        neighbouring numbers together where the data set names no subjects.
     seed : int, optional
         The report's 120 for `image`, else 2019.
     folds : int
         One of `folds` equal parts is the test part, another the validation part; not used
-        by `image`.
+        by `image`. With protocol `folds` it sizes the validation part alone.
+    fold : int, optional
+        Which of the parts is the test part, counted from 0; drawn from the seed when not
+        given. With protocol `folds` it is the number of the official fold.
     shares, order, official_test : optional
         Of `split_images`, for protocol `image` alone.
 
@@ -92,6 +98,11 @@ def make_split(
     _check_protocol(cells, protocol)
     given = {"shares": shares, "order": order, "official_test": official_test}
     given = {name: value for name, value in given.items() if value is not None}
+    if protocol == "image" and fold is not None:
+        raise SplitError(
+            "Protocol 'image' has no folds to choose from.",
+            remedy="Leave the fold out, or use another protocol.",
+        )
     if protocol == "image":
         return split_images(cells, seed=120 if seed is None else seed, **given)
     if given:
@@ -100,9 +111,11 @@ def make_split(
             remedy="Leave that out, or use protocol 'image'.",
         )
     seed = 2019 if seed is None else seed
+    if protocol == "folds":
+        return split_folds(cells, parts=folds, seed=seed, fold=fold)
     if protocol == "blocks":
-        return split_blocks(cells, folds=folds, seed=seed)
-    return split_groups(cells, by=protocol, folds=folds, seed=seed)
+        return split_blocks(cells, folds=folds, seed=seed, fold=fold)
+    return split_groups(cells, by=protocol, folds=folds, seed=seed, fold=fold)
 
 
 def _check_protocol(cells: pd.DataFrame, protocol: str) -> None:
@@ -277,6 +290,65 @@ def split_groups(
     table.loc[min(rest, key=partial(_imbalance, table.label)), "part"] = "validation"
     _require_classes(table, by)
     return _certified(table, by, {"folds": folds, "seed": seed, "fold": chosen})
+
+
+def split_folds(
+    cells: pd.DataFrame, *, fold: int | None = None, parts: int = 5, seed: int = 2019
+) -> Split:
+    """Split by the organisers' folds: one is the test part, the others are learned from.
+
+    The validation part is cut from the other folds by subject group, so that it shares no
+    group with the training part. The test fold is taken as it is: where the organisers let a
+    subject under two names stand in two folds, the certificate counts what crosses.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table. A fold that is held in part only is left out, where two whole ones stay;
+        the certificate names those that were used.
+    fold : int, optional
+        Number of the test fold; drawn from the seed when not given.
+    parts : int
+        The validation part is one of so many parts of the other folds.
+    seed : int
+        Seed of the validation part and of the draw.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    SplitError
+        When there are fewer than two folds or there is no such fold, or the groups are too
+        few for a validation part.
+    """
+    table = _usable(cells)
+    counts = table.fold.value_counts().sort_index()
+    whole = get_dataset(table.attrs["dataset"]).folds if "dataset" in table.attrs else {}
+    complete = [name for name in counts.index if counts[name] == whole.get(name, counts[name])]
+    used = complete if len(complete) > 1 else list(counts.index)
+    numbers = {int(name.rpartition("_")[2]): name for name in used if re.search(r"_\d+$", name)}
+    if len(numbers) < 2:
+        raise SplitError(
+            f"The images stand in {len(numbers)} official fold; at least two are needed.",
+            remedy="Use protocol 'group', or more of the data.",
+        )
+    chosen = random.Random(seed).choice(sorted(numbers)) if fold is None else fold
+    if chosen not in numbers:
+        raise SplitError(
+            f"There is no whole official fold {chosen} here.",
+            remedy=f"Choose one of {_join(map(str, sorted(numbers)))}.",
+        )
+    table = table[table.fold.isin(used)].reset_index(drop=True)
+    table["part"] = (table.fold == numbers[chosen]).map({True: "test", False: "train"})
+    rest = table[table.part == "train"]
+    _require_several(rest.groupby("label").group.nunique(), "groups", 2)
+    dealt = _deal(rest, "group", parts, seed)
+    table.loc[min(dealt, key=partial(_imbalance, table.label)), "part"] = "validation"
+    _require_classes(table, "group")
+    settings = {"fold": chosen, "used": used, "parts": parts, "seed": seed}
+    return _certified(table, "folds", settings)
 
 
 def split_blocks(

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import draw_picture
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -33,10 +33,11 @@ from alllib.augmentation import (
     firing_probability,
     measure_firing,
     plan_augmentation,
+    plan_balance,
     vary_image,
     write_augmented,
 )
-from alllib.datasets import load_cells
+from alllib.datasets import DATASETS, load_cells
 from alllib.errors import AugmentationError, DiskError, ImageError
 from alllib.images import read_bmp_rows, read_image
 from alllib.splits import make_split
@@ -166,7 +167,7 @@ def test_same_command_twice_gives_the_same_split_and_plan(tmp_path, cells):
         command = [sys.executable, "-c", COMMAND, str(tmp_path / "data")]
         environment = os.environ | {"PYTHONHASHSEED": seed}
         said.add(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
-    assert len(said) == 1 and len(said.pop().split()) == 5
+    assert len(said) == 1 and len(said.pop().split()) == len(DATASETS["cnmc2019"].protocols) + 1
 
 
 def test_random_state_is_given_back_when_drawing_fails(cells, monkeypatch):
@@ -488,7 +489,7 @@ def test_truncated_image_leaves_nothing_and_a_repeat_works(tmp_path, cells):
 WRITER = """
 import sys
 from alllib.augmentation import plan_augmentation, write_augmented
-from alllib.datasets import load_cells
+from alllib.datasets import DATASETS, load_cells
 cells = load_cells(sys.argv[1])
 write_augmented(cells, plan_augmentation(cells, samples=8000), sys.argv[2])
 """
@@ -518,3 +519,29 @@ def test_share_of_copies_is_what_the_plan_draws(nominal):
     plan = plan_augmentation(cells, samples=20_000, probability=nominal)
     expected = copy_probability(firing_probability(nominal))
     assert abs((plan.symmetry == 0).mean() - expected) < 0.01
+
+
+# Filling up the smaller class -----------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 5))
+def test_balance_gives_each_class_as_many_pictures_and_each_image_once_unturned(many, few, seed):
+    names = [f"a{n}" for n in range(many)] + [f"h{n}" for n in range(few)]
+    cells = pd.DataFrame({"image": names, "label": ["ALL"] * many + ["HEM"] * few})
+    plan = plan_balance(cells, seed=seed)
+    assert plan.equals(plan_balance(cells.sample(frac=1, random_state=3), seed=seed))
+    label = cells.set_index("image").label[plan.image]
+    assert set(label.value_counts()) == {max(many, few)}
+    assert sorted(plan.image[plan.symmetry == 0]) == sorted(names)
+    # No picture twice while a class has fewer than eight times its images.
+    if max(many, few) <= 8 * min(many, few):
+        assert not plan.duplicated().any()
+
+
+def test_balance_refuses_images_outside_the_training_part():
+    cells = pd.DataFrame(
+        {"image": ["a", "b"], "label": ["ALL", "HEM"], "part": ["train", "validation"]}
+    )
+    with pytest.raises(AugmentationError, match="outside the training part"):
+        plan_balance(cells)

@@ -138,12 +138,15 @@ def flat(recipe) -> dict:
 def test_variants_that_the_issue_names():
     variants = {name: {v.name for v in load_recipe(name).variant} for name in NAMES}
     assert {"adam", "dropout-1", "dropout-2", "dropout-3", "dropout-4", "epochs-20",
-            "batch-normalization"} == variants[POSTER]  # fmt: skip
+            "batch-normalization", "early-stopping", "balanced"} == variants[POSTER]  # fmt: skip
     assert [load_recipe(f"{POSTER}.dropout-{n}").architecture.settings["dropout"]
             for n in range(1, 5)] == [0.1, 0.2, 0.3, 0.4]  # fmt: skip
     assert load_recipe(POSTER).architecture.settings["dropout"] == 0.5
     assert load_recipe(POSTER).training.epochs == 100
     assert load_recipe(f"{POSTER}.epochs-20").training.epochs == 20
+    # What the poster names as future work.
+    assert load_recipe(f"{POSTER}.early-stopping").training.patience == 10
+    assert load_recipe(f"{POSTER}.balanced").augmentation.kind == "balanced"
     assert load_recipe(f"{POSTER}.adam").training.optimizer["name"] == "Adam"
     assert load_recipe(f"{BALL}.code").architecture.settings["dense"] == [64, 64]
     # Pretrained networks: from random weights, frozen and fine-tuned, whichever is published.

@@ -28,6 +28,7 @@ from alllib.splits import (
     require_subjects,
     scored_part,
     split_blocks,
+    split_folds,
     split_groups,
     split_images,
 )
@@ -53,7 +54,8 @@ def even_cells(groups: int = 10, images: int = 6) -> pd.DataFrame:
         for group in range(groups)
         for image in range(images)
     ]
-    return make_cells(rows)
+    cells = make_cells(rows)
+    return cells.assign(fold=("fold_" + (cells.group.str[1:].astype(int) % 3).astype(str)))
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +267,69 @@ def test_two_test_parts_are_refused():
         split_images(phased_cells(), shares=(0.6, 0.2, 0.2), official_test=True)
 
 
+# The organisers' folds ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fold", [0, 1, 2])
+def test_one_official_fold_is_the_test_part_and_no_group_is_validated_and_trained_on(
+    official, fold
+):
+    split = split_folds(official, fold=fold)
+    assert set(split.part("test").fold) == {f"fold_{fold}"}
+    assert f"fold_{fold}" not in set(split.cells.fold[split.cells.part != "test"])
+    assert len(split.cells) == len(official)
+    assert split.certificate["crossing"]["train/validation"]["groups"]["values"] == 0
+    both = {"train": set(split.part("train").label), "validation": set(split.part("test").label)}
+    assert both["train"] == both["validation"] == {"ALL", "HEM"}
+
+
+def test_the_official_folds_share_people_and_the_certificate_counts_them(official):
+    shared = {fold: split_folds(official, fold=fold).certificate["crossing"] for fold in (0, 1, 2)}
+    copies = [
+        sum(pair["identical images"]["images"] for name, pair in crossing.items() if "test" in name)
+        for crossing in shared.values()
+    ]
+    # Each of the pairs that stand in two folds is counted from both its ends.
+    pairs = official[official.sha256.duplicated(keep=False)].groupby("sha256").fold.nunique()
+    assert sum(copies) == 2 * (pairs > 1).sum() > 0
+
+
+def test_a_fold_held_in_part_is_left_out_and_the_certificate_says_so(official):
+    lacking = official.drop(official.index[official.fold == "fold_2"][10:])
+    lacking.attrs["dataset"] = "cnmc2019"
+    split = split_folds(lacking, fold=1)
+    assert split.certificate["settings"]["used"] == ["fold_0", "fold_1"]
+    assert set(split.part("train").fold) == {"fold_0"}
+    with pytest.raises(SplitError, match="no whole official fold 2"):
+        split_folds(lacking, fold=2)
+
+
+def test_where_no_fold_is_whole_all_are_used(official):
+    lacking = official.groupby("fold", group_keys=False)[official.columns].apply(
+        lambda rows: rows.iloc[5:]
+    )
+    lacking.attrs["dataset"] = "cnmc2019"
+    assert len(split_folds(lacking, fold=0).certificate["settings"]["used"]) == 3
+
+
+def test_one_fold_is_none_to_split_by():
+    with pytest.raises(SplitError, match="at least two"):
+        split_folds(even_cells().assign(fold="fold_0"))
+    with pytest.raises(SplitError, match="at least two"):
+        split_folds(even_cells().assign(fold="all of it"))
+
+
+def test_the_fold_is_drawn_from_the_seed_and_can_be_chosen():
+    cells = even_cells()
+    drawn = {split_folds(cells, seed=seed).certificate["settings"]["fold"] for seed in range(12)}
+    assert drawn == {0, 1, 2}
+    for protocol in ("field", "subject", "group", "folds"):
+        tests = [set(make_split(cells, protocol, fold=fold).part("test").image) for fold in (0, 1)]
+        assert not tests[0] & tests[1]
+    with pytest.raises(SplitError, match="no folds to choose from"):
+        make_split(cells, "image", fold=1)
+
+
 # The choice of a protocol -------------------------------------------------------------
 
 
@@ -299,7 +364,7 @@ def test_protocols_that_a_data_set_lacks_are_refused_and_those_it_has_named(name
 
 
 def test_split_is_the_same_for_every_order_of_the_table(official):
-    cells = official.groupby("label").head(600)
+    cells = official.groupby(["label", "fold"]).head(400)
     for protocol in BY_SUBJECT:
         first = make_split(cells, protocol)
         for state in (1, 2):

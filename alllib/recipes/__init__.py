@@ -186,7 +186,12 @@ def resolve_protocol(recipe: Recipe, protocol: str) -> str:
 
 
 def split_by_recipe(
-    recipe: Recipe, cells: pd.DataFrame, protocol: str = "honest", *, seed: int | None = None
+    recipe: Recipe,
+    cells: pd.DataFrame,
+    protocol: str = "honest",
+    *,
+    seed: int | None = None,
+    fold: int | None = None,
 ) -> Split:
     """Split a cell table by a protocol, or by the one that the recipe's source used.
 
@@ -199,6 +204,8 @@ def split_by_recipe(
         A protocol, `honest`, or `published`: then shares, order and seed are the source's.
     seed : int, optional
         Seed of the split; not used by `published`, whose seed is part of it.
+    fold : int, optional
+        Which fold is the test part, see `splits.make_split`.
 
     Returns
     -------
@@ -211,10 +218,10 @@ def split_by_recipe(
     """
     name = resolve_protocol(recipe, protocol)
     if name != recipe.data.published_protocol:
-        return make_split(cells, name, seed=seed)
+        return make_split(cells, name, seed=seed, fold=fold)
     chosen = recipe.data
     return make_split(
-        cells, name, seed=chosen.split_seed, shares=chosen.shares, order=chosen.order,
+        cells, name, seed=chosen.split_seed, fold=fold, shares=chosen.shares, order=chosen.order,
         official_test=chosen.official_test,
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ KNOWN = {
     "data.honest_protocol": PROTOCOLS,
     "data.order": ("shuffled", "listed"),
     "images.scale": ("unit", "pretrained"),
-    "augmentation.kind": ("none", "augmentor", "online"),
+    "augmentation.kind": ("none", "augmentor", "online", "balanced"),
     "architecture.weights": ("none", "imagenet"),
     "architecture.backbone": ("trained", "frozen"),
     "training.optimizer.name": ("SGD", "RMSprop", "Adam"),
@@ -53,6 +53,7 @@ AUGMENTATIONS = {
     "none": (),
     "augmentor": ("samples", "probability", "seed"),
     "online": ("brightness", "contrast", "rotation", "flips"),
+    "balanced": ("seed",),
 }
 POSITIVE = (
     *("images.input", "architecture.minimum_input", "training.batch", "training.epochs"),
@@ -101,7 +102,8 @@ class AugmentationSettings:
     `augmentor` draws `samples` pictures once by Augmentor, each of four operations with
     nominal `probability`; `online` varies each image anew in each epoch: brightness and
     contrast by a factor of at most 1 +- the given share, rotation by at most so many
-    degrees, and both mirrors where `flips`.
+    degrees, and both mirrors where `flips`; `balanced` fills the smaller classes of the
+    training part up with turned and mirrored images, drawn once.
     """
 
     kind: str
