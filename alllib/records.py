@@ -1,7 +1,8 @@
 """Run records: the interface between a training run and the tables of the book.
 
 A record is a folder `runs/<run id>/` with `run.json`, `predictions.parquet`,
-`history.csv` and the trained model. It is written under a temporary name and renamed, so
+`validation.parquet` where another part than that was scored, `history.csv` and the trained
+model. It is written under a temporary name and renamed, so
 that it exists whole or not at all. `results/` holds the recorded runs that the book cites,
 without their models. Tables and figures read records and never a model.
 """
@@ -47,6 +48,9 @@ class Record:
         One row per scored image: `image, subject, group, label` and `p_<class>`.
     history : pandas.DataFrame
         One row per epoch: `epoch` and the metrics of training and validation.
+    validation : pandas.DataFrame or None
+        The same of the validation part, on which thresholds and temperatures are chosen;
+        None for a record of before it was kept.
     recorded : bool
         True for a run of `results/`, which the book cites; False for one of `runs/`.
     """
@@ -56,6 +60,7 @@ class Record:
     predictions: pd.DataFrame
     history: pd.DataFrame
     recorded: bool = False
+    validation: pd.DataFrame | None = None
 
 
 def run_folder(run_id: str) -> Path:
@@ -92,7 +97,12 @@ def check_parameters(before: dict, now: dict, folder: Path, what: str) -> None:
 
 
 def save_record(
-    run: dict, predictions: pd.DataFrame, history: pd.DataFrame, save_model: Callable[[Path], None]
+    run: dict,
+    predictions: pd.DataFrame,
+    history: pd.DataFrame,
+    save_model: Callable[[Path], None],
+    *,
+    validation: pd.DataFrame | None = None,
 ) -> Record:
     """Write a record whole or not at all; an older one of the same id is replaced.
 
@@ -100,8 +110,8 @@ def save_record(
     ----------
     run : dict
         Contents of `run.json`; every key of `REQUIRED` must be there.
-    predictions, history : pandas.DataFrame
-        See `Record`.
+    predictions, history, validation : pandas.DataFrame
+        See `Record`; `validation` is not written where that part is the scored one.
     save_model : callable
         Writes the model to the path that it is given.
 
@@ -121,6 +131,8 @@ def save_record(
     with locked(folder), whole_folder(folder) as partial:
         write_json(partial / "run.json", run)
         predictions.to_parquet(partial / "predictions.parquet", index=False)
+        if validation is not None and run["scored"] != "validation":
+            validation.to_parquet(partial / "validation.parquet", index=False)
         history.to_csv(partial / "history.csv", index=False)
         save_model(partial / "model.keras")
     return read_record(folder)
@@ -140,6 +152,8 @@ def read_record(folder: str | Path) -> Record:
         run = json.loads((folder / "run.json").read_text("utf-8"))
         predictions = pd.read_parquet(folder / "predictions.parquet")
         history = pd.read_csv(folder / "history.csv")
+        kept = folder / "validation.parquet"
+        validation = pd.read_parquet(kept) if kept.is_file() else None
     except (OSError, ValueError) as error:
         raise RecordError(
             f"This is no readable run record ({error}).",
@@ -154,7 +168,9 @@ def read_record(folder: str | Path) -> Record:
             remedy="It was written by another version; train again.",
         )
     recorded = folder.resolve().parent == workspace() / "results"
-    return Record(folder, run, predictions, history, recorded)
+    if run["scored"] == "validation":
+        validation = predictions
+    return Record(folder, run, predictions, history, recorded, validation)
 
 
 def list_records(folder: str | Path | None = None) -> list[Record]:

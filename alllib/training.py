@@ -341,7 +341,13 @@ def _train(
         seconds = before + time.monotonic() - started
         final = inference_model(network)
         final.run_eagerly = few_steps(state.epoch * -(-len(pictures) // settings.batch))
-        predictions = _predict(final, split, store, parameters["scale"], resources.devices)
+        found = {
+            part: _predict(
+                final, split, part, store, scale=parameters["scale"], devices=resources.devices
+            )
+            for part in {scored_part(split), "validation"}
+        }
+    predictions = found[scored_part(split)]
     run = _describe(recipe, split, settings, parameters, predictions, run_id=run_id)
     # Where and with what it was begun; `device` and `versions` are those of its end.
     run |= {key: state.identity[key] for key in (*DECISIVE, "machine")}
@@ -361,7 +367,8 @@ def _train(
     }
     # A model of the same layers that was not compiled: no optimiser is saved with it.
     bare = load_keras().Model(final.input, final.outputs[0], name=final.name)
-    return save_record(run, predictions, pd.DataFrame(state.history), bare.save)
+    history = pd.DataFrame(state.history)
+    return save_record(run, predictions, history, bare.save, validation=found["validation"])
 
 
 def check_classes(recipe: Recipe, dataset: str) -> None:
@@ -423,10 +430,12 @@ def _build(recipe: Recipe, settings: RunSettings, classes: int):
     return network
 
 
-def _predict(final, split: Split, store: Store, scale: str, devices: int) -> pd.DataFrame:
-    """Probabilities of each scored image, in the order of the cell table."""
+def _predict(
+    final, split: Split, name: str, store: Store, *, scale: str, devices: int
+) -> pd.DataFrame:
+    """Probabilities of each image of a part, in the order of the cell table."""
     classes = get_dataset(split.certificate["dataset"]).classes
-    part = split.part(scored_part(split))
+    part = split.part(name)
     pictures = still_pictures(part, store, scale=scale)
     found = predict_batches(final, pictures.take, len(part), devices=devices)
     outputs = np.concatenate([output for _, output in found])

@@ -61,6 +61,21 @@ def test_what_was_saved_is_read_back(place):
     assert (record.path / "model.keras").read_bytes() == b"M"
 
 
+@pytest.mark.parametrize("scored", ["test", "validation"])
+def test_predictions_of_the_validation_part_stand_beside_those_of_another(scored):
+    kept = PREDICTIONS.iloc[:1].reset_index(drop=True)
+    record = save_record(
+        run_of(scored=scored), PREDICTIONS, HISTORY, lambda path: None, validation=kept
+    )
+    wanted = kept if scored == "test" else PREDICTIONS
+    pd.testing.assert_frame_equal(record.validation, wanted)
+    assert (record.path / "validation.parquet").exists() == (scored == "test")
+
+
+def test_a_record_of_before_they_were_kept_has_none():
+    assert save(scored="test").validation is None
+
+
 def test_a_record_without_its_model_can_be_read():
     """`results/` carries records without the 256 MB of their networks."""
     record = save()

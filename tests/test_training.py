@@ -113,7 +113,13 @@ def train(split, run_id, *, again=False, **changes):
 def test_the_record_is_whole(record, split):
     assert record.path == workspace() / "runs" / "first"
     names = {path.name for path in record.path.iterdir()}
-    assert names == {"run.json", "predictions.parquet", "history.csv", "model.keras"}
+    assert names == {
+        *("run.json", "predictions.parquet", "validation.parquet", "history.csv", "model.keras")
+    }
+    # What thresholds are chosen on is kept beside what is scored, and is not the same.
+    assert list(record.validation.image) == list(split.part("validation").image)
+    assert list(record.predictions.image) == list(split.part("test").image)
+    assert list(record.validation) == list(record.predictions)
     run = json.loads((record.path / "run.json").read_text())
     assert run == record.run and set(REQUIRED) <= set(run)
     assert run["status"] == "finished" and run["scored"] == "test"
