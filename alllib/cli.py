@@ -10,7 +10,7 @@ import os
 import select
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import __version__
@@ -89,6 +89,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands.add_parser("predict", help="class probabilities of new images"))
     _add_store(commands.add_parser("store", help="list or remove stores of decoded images"))
     _add_bench(commands.add_parser("bench", help="measure the speed figures"))
+    _add_claims(commands.add_parser("claims", help="check every claim of the sources"))
+    _add_study(
+        commands.add_parser("baselines", help="score classifiers without a CNN on a data set"),
+        _run_baselines,
+    )
+    _add_study(
+        commands.add_parser("laboratory", help="measure what each published mistake does"),
+        _run_laboratory,
+    )
     results = commands.add_parser("results", help="list finished runs with their metrics")
     results.add_argument("folder", nargs="?", help="folder of records (default: results and runs)")
     results.add_argument("--json", action="store_true", help="print JSON")
@@ -102,6 +111,10 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     check.add_argument("root", type=Path)
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(command=_check_data)
+    _add_study(
+        verbs.add_parser("duplicates", help="find images that show the same cell"),
+        _find_duplicates,
+    )
     fetch = verbs.add_parser("fetch", help="download a data set from Kaggle")
     fetch.add_argument("name")
     fetch.set_defaults(command=_fetch_data)
@@ -172,6 +185,20 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--record", action="store_true", help="keep them in results/benchmarks/")
     parser.add_argument("--gpu", action="store_true", help="train each network on this GPU")
     parser.set_defaults(command=_bench)
+
+
+def _add_claims(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--source", help="claims of one source, like mir2019report")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(command=_check_claims)
+
+
+def _add_study(parser: argparse.ArgumentParser, command: Callable) -> None:
+    """A measurement of a data set that can be kept with the book."""
+    parser.add_argument("root", help="folder of images, or the name of a data set")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--record", action="store_true", help="keep it in results/study/")
+    parser.set_defaults(command=command)
 
 
 def _check_data(given: argparse.Namespace) -> int:
@@ -346,6 +373,54 @@ def _bench(given: argparse.Namespace) -> int:
     if given.record:
         print(record_figures(found), file=sys.stderr if given.json else sys.stdout)
     return 1 if any("failed" in one for one in found.values()) else 0  # a missed target is shown
+
+
+def _check_claims(given: argparse.Namespace) -> None:
+    from .claims import claim_rows, claim_table
+
+    rows = claim_rows(given.source, progress=sys.stderr.isatty())
+    print(json.dumps(rows, indent=2) if given.json else claim_table(rows).to_string(index=False))
+
+
+def _run_baselines(given: argparse.Namespace) -> None:
+    from .baseline_runs import baseline_table, record_baselines, run_baselines
+
+    cells = _cells(given.root)
+    rows = record_baselines(cells).found["rows"] if given.record else run_baselines(cells).rows
+    print(json.dumps(rows, indent=2) if given.json else baseline_table(rows).to_string(index=False))
+
+
+def _find_duplicates(given: argparse.Namespace) -> None:
+    from .duplicates import describe_duplicates, duplicate_table, find_duplicates
+    from .kinship import measure_duplicates
+    from .studies import save_study
+
+    cells = _cells(given.root)
+    found = find_duplicates(cells)
+    if given.record:
+        save_study("duplicates", cells, measure_duplicates(cells, found))
+    print(
+        json.dumps(describe_duplicates(found), indent=2) if given.json else duplicate_table(found)
+    )
+
+
+def _run_laboratory(given: argparse.Namespace) -> None:
+    from .laboratory import effect_text, keep_laboratory, run_laboratory
+
+    cells = _cells(given.root)
+    effects = run_laboratory(cells)
+    if given.record:
+        keep_laboratory(cells, effects)
+    rows = [effect.as_dict() for effect in effects]
+    print(json.dumps(rows, indent=2) if given.json else effect_text(effects))
+
+
+def _cells(root: str):
+    """Cell table of a folder, or of a data set by name."""
+    from .datasets import load_cells
+    from .downloads import prepare_data
+
+    return load_cells(prepare_data(root))
 
 
 def _show_results(given: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 __all__ = [
     "AlllibError",
     "AugmentationError",
+    "ClaimError",
     "DataError",
     "DependencyError",
     "DiskError",
@@ -81,6 +82,10 @@ class StoreError(AlllibError):
 
 class RecipeError(AlllibError):
     """A recipe or an architecture is unknown, or states something impossible."""
+
+
+class ClaimError(AlllibError):
+    """A claim of the ledger is written wrongly, or names what does not exist."""
 
 
 class ParameterError(AlllibError):

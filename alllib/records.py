@@ -214,7 +214,7 @@ def _records_below(folder: Path) -> list[Record]:
         restore_folder(folder / left.name.removeprefix(".").removesuffix(".replaced"))
     found = []
     for path in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
-        if path in (workspace() / "results" / name for name in ("benchmarks", "study")):
+        if path.name in ("benchmarks", "study") and not (path / "run.json").exists():
             continue  # figures of speed and of the study: no runs
         try:
             found.append(read_record(path))

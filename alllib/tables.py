@@ -7,11 +7,12 @@ from statistics import median
 
 import pandas as pd
 
+from .baseline_runs import kept_baselines
 from .evaluation import METRICS
 from .files import hash_json
 from .records import Record
 
-__all__ = ["crossing_table", "interval", "metric_table", "part_table", "result_rows",
+__all__ = ["crossing_table", "interval", "kept_beside", "metric_table", "part_table", "result_rows",
            "result_table", "style"]  # fmt: skip
 
 METRIC_TITLES = {
@@ -28,6 +29,7 @@ PROTOCOL_TITLES = {
     "field": "by field of view",
     "subject": "by subject name",
     "group": "by subject group",
+    "folds": "by official folds",
     "blocks": "by blocks of numbers",
 }
 
@@ -62,9 +64,16 @@ def crossing_table(certificate: dict) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def metric_table(records: Iterable[Record]) -> pd.DataFrame:
+def metric_table(records: Iterable[Record], *, beside: Iterable[dict] = ()) -> pd.DataFrame:
     """Metrics with intervals: one column per record, named by its protocol, and by the run
-    too where two records have the same protocol."""
+    too where two records have the same protocol; then one per system without a CNN.
+
+    Parameters
+    ----------
+    records : iterable of Record
+    beside : iterable of dict
+        Rows of baselines, as `baseline_runs.score_beside` gives them for the same split.
+    """
     runs = [record.run for record in records]
     titles = [PROTOCOL_TITLES.get(run["protocol"], run["protocol"]) for run in runs]
     columns = {
@@ -72,6 +81,9 @@ def metric_table(records: Iterable[Record]) -> pd.DataFrame:
             METRIC_TITLES[name]: interval(run["metrics"]["metrics"][name]) for name in METRICS
         }
         for title, run in zip(titles, runs, strict=True)
+    } | {
+        row["title"]: {METRIC_TITLES[name]: interval(row["metrics"][name]) for name in METRICS}
+        for row in beside
     }
     return pd.DataFrame(columns).rename_axis("metric").reset_index()
 
@@ -85,7 +97,8 @@ def result_rows(records: Iterable[Record]) -> list[dict]:
         `run, recipe, title, dataset, protocol, seed, images` (trained on), `scored` (part),
         `scored_images`, `input` (pixels), `epochs` (done), `batch`, `pictures` (shown in an
         epoch), `pretrained, backbone, precision, device, backend, metrics, published`
-        (accuracy or None), `certificate` (hash), `seconds, seconds_per_epoch, finished`.
+        (accuracy or None), `baseline` (see `kept_beside`), `certificate` (hash), `seconds,
+        seconds_per_epoch, finished`.
     """
     return [_row(record.run) for record in records]
 
@@ -111,10 +124,41 @@ def _row(run: dict) -> dict:
         "metrics": run["metrics"]["metrics"],
         # A published number stands beside results on its own data set only.
         "published": recipe["published"].get("accuracy") if own else None,
+        "baseline": kept_beside(run["certificate"]),
         "certificate": run["certificate"]["hash"],
         "seconds": run["seconds"],
         "seconds_per_epoch": _pace(run),
         "finished": run["finished"],
+    }
+
+
+def kept_beside(certificate: dict) -> dict | None:
+    """What a handful of numbers scored under the split of a run.
+
+    Parameters
+    ----------
+    certificate : dict
+        Of the run's split.
+
+    Returns
+    -------
+    dict or None
+        `title`, `accuracy` and `auroc` (value, low, high), and `same_split`: whether it is
+        the very split, or another draw by the same protocol (all folds pooled). None where
+        no baseline of the data set is kept.
+    """
+    rows = kept_baselines(certificate["dataset"], certificate["protocol"])
+    rows = [row for row in rows if row["classifier"] == "forest"]
+    same = [row for row in rows if row["certificate"] == certificate["hash"]]
+    pooled = [row for row in rows if row["scheme"] == "pooled"]
+    if not same + pooled:
+        return None
+    row = (same + pooled)[0]  # the registry names the fullest one first
+    return {
+        "title": row["title"],
+        "accuracy": row["metrics"]["accuracy"],
+        "auroc": row["metrics"]["auroc"],
+        "same_split": bool(same),
     }
 
 
@@ -139,6 +183,7 @@ def result_table(records: Iterable[Record]) -> pd.DataFrame:
                 "published accuracy": published,
                 "our accuracy": interval(row["metrics"]["accuracy"]),
                 "our AUC": interval(row["metrics"]["auroc"]),
+                "accuracy without a CNN": _beside(row["baseline"]),
                 "scored on": f"{row['scored_images']} {row['scored']} images",
                 "trained on": f"{row['images']} images",
                 "input": f"{row['input']} px",
@@ -151,6 +196,12 @@ def result_table(records: Iterable[Record]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _beside(baseline: dict | None) -> str:
+    if baseline is None:
+        return "not measured"
+    return interval(baseline["accuracy"]) + ("" if baseline["same_split"] else ", other draws")
 
 
 def style(table: pd.DataFrame, caption: str):

@@ -48,6 +48,7 @@ run_seed = 1  # seed of initial weights, dropout and order
 # %%
 from alllib import comparison, figures
 from alllib.architectures import build_network
+from alllib.baseline_runs import score_beside
 from alllib.datasets import load_cells
 from alllib.diagrams import describe_network, plot_network
 from alllib.downloads import prepare_data
@@ -151,9 +152,15 @@ show(
 #
 # Metrics come with a 95 % interval from resampling subject groups, because cells of one
 # subject are not independent. ALL is the positive class.
+#
+# Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
+# says anything without it.
 
 # %%
-style(metric_table([record]), "Metrics of AlexNet on the scored part.")
+style(
+    metric_table([record], beside=score_beside(split)),
+    "Metrics of AlexNet on the scored part, beside classifiers without a network.",
+)
 
 # %%
 scores = record.run["metrics"]

@@ -53,6 +53,7 @@ import pandas as pd
 from alllib import comparison, figures
 from alllib.architectures import build_network
 from alllib.augmentation import vary_image
+from alllib.baseline_runs import score_beside
 from alllib.baselines import predict_forest
 from alllib.datasets import load_cells
 from alllib.diagrams import describe_network, plot_network, stage_table
@@ -280,9 +281,15 @@ show(
 # A network with batch normalisation that was trained for few steps may give one answer to everything:
 # its running averages still belong to the untrained network, as
 # [the proposed network](proposed_model.ipynb) shows.
+#
+# Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
+# says anything without it.
 
 # %%
-style(metric_table([record]), "Metrics of DenseNet-201 on the scored part.")
+style(
+    metric_table([record], beside=score_beside(split)),
+    "Metrics of DenseNet-201 on the scored part, beside classifiers without a network.",
+)
 
 # %%
 scores = record.run["metrics"]

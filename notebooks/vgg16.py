@@ -50,6 +50,7 @@ import pandas as pd
 from alllib import comparison, figures
 from alllib.architectures import build_network
 from alllib.backend import load_keras
+from alllib.baseline_runs import score_beside
 from alllib.datasets import load_cells
 from alllib.diagrams import describe_network, plot_network
 from alllib.downloads import prepare_data
@@ -245,9 +246,15 @@ say(
 # Metrics come with a 95 % interval from resampling subject groups, because cells of one
 # subject are not independent; where all draws agree, there is none. ALL is the positive
 # class.
+#
+# Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
+# says anything without it.
 
 # %%
-style(metric_table([record]), "Metrics of VGG16 on the scored part.")
+style(
+    metric_table([record], beside=score_beside(split)),
+    "Metrics of VGG16 on the scored part, beside classifiers without a network.",
+)
 
 # %%
 scores = record.run["metrics"]

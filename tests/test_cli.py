@@ -66,7 +66,11 @@ def test_help_and_version(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["data", "data check", "data make", "run", "train", "systems", "predict", "results"]
+    "command",
+    [
+        *("data", "data check", "data make", "data duplicates", "run", "train", "systems"),
+        *("predict", "results", "claims", "baselines", "laboratory"),
+    ],
 )
 def test_each_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -459,3 +463,75 @@ def test_store_prune_by_days_or_all(tiny, store, capsys):
     assert not store.path.exists()
     capsys.readouterr()
     assert "no number of days" in refused(capsys, "store", "prune", "--days", "-1")
+
+
+# The study -----------------------------------------------------------------------------
+
+
+def test_claims_of_a_source_as_text_and_as_json(capsys):
+    assert main(["claims", "--source", "garg2021transfer", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"id", "source", "place", "statement", "published", "computed", "status"} <= set(rows[0])
+    assert {row["source"] for row in rows} == {"garg2021transfer"}
+    assert main(["claims", "--source", "garg2021transfer"]) == 0
+    assert rows[0]["id"] in capsys.readouterr().out
+
+
+def test_claims_of_no_source_are_refused(capsys):
+    assert "garg2021transfer" in refused(capsys, "claims", "--source", "garg2021")
+
+
+def test_duplicates_are_found_and_kept(tiny, place, capsys):
+    assert main(["data", "duplicates", str(tiny), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"images", "exact_pairs", "near_pairs", "cross_subject_pairs", "groups"} <= set(found)
+    assert found["images"] == len(load_cells(tiny))
+    assert not (place / "results").exists()
+    assert main(["data", "duplicates", str(tiny), "--record"]) == 0
+    assert f"{found['images']:,} images" in capsys.readouterr().out
+    kept = json.loads((place / "results" / "study" / "duplicates-synthetic.json").read_text())
+    assert kept["found"]["exact_pairs"] == found["exact_pairs"]
+    assert main(["results", "--json"]) == 0  # a study is no run
+
+
+def test_baselines_are_scored_and_kept(tiny, place, capsys):
+    assert main(["baselines", str(tiny), "--json", "--record"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["protocol"] for row in rows} == {"image", "field", "subject", "group", "folds"}
+    kept = json.loads((place / "results" / "study" / "baselines-synthetic.json").read_text())
+    assert kept["found"]["rows"] == rows
+
+
+@pytest.mark.parametrize("command", [["data", "duplicates"], ["baselines"], ["laboratory"]])
+def test_a_study_of_a_folder_that_is_none_is_refused(command, place, capsys):
+    assert str(place / "nowhere") in refused(capsys, *command, str(place / "nowhere"))
+
+
+def test_laboratory_prints_and_keeps_what_it_measured(tiny, place, monkeypatch, capsys):
+    from alllib import laboratory
+
+    effect = laboratory.Effect(
+        key="copies", dataset="synthetic", system="a plan", unit="share", honest=0.125,
+        mistaken=0.1, difference=-0.025, low=-0.03, high=-0.02, images=96, groups=24, repeats=3,
+        resampled="plans",
+    )  # fmt: skip
+    monkeypatch.setattr(laboratory, "run_laboratory", lambda cells: [effect])
+    assert main(["laboratory", str(tiny), "--record"]) == 0
+    assert "-0.025" in capsys.readouterr().out
+    assert main(["laboratory", str(tiny), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    kept = json.loads((place / "results" / "study" / "laboratory-synthetic.json").read_text())
+    assert kept["found"]["effects"] == [row]
+
+
+@pytest.mark.parametrize("fold", [0, 2])
+def test_a_recipe_runs_on_a_fold_of_a_protocol(tiny, place, fold, capsys):
+    words = train_words(tiny, "--protocol", "folds", "--fold", str(fold), "--run", f"fold{fold}")
+    assert main(words) == 0
+    run = json.loads((place / "runs" / f"fold{fold}" / "run.json").read_text())
+    assert run["protocol"] == "folds" and run["certificate"]["settings"]["fold"] == fold
+    capsys.readouterr()
+    assert "fold" in refused(capsys, *train_words(tiny, "--protocol", "image", "--fold", "1"))
+    assert "no whole official fold 7" in refused(
+        capsys, *train_words(tiny, "--protocol", "folds", "--fold", "7")
+    )

@@ -107,6 +107,6 @@ def test_workers_leave_when_their_parent_is_killed():
         workers = [child for child in children if "loky" in " ".join(child.cmdline())]
     time.sleep(1)
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=10)
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    process.wait(timeout=60)
+    _, alive = psutil.wait_procs(workers, timeout=60)  # a busy machine takes its time
     assert len(workers) >= 2 and not alive

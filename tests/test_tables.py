@@ -14,6 +14,7 @@ from alllib.records import Record
 from alllib.tables import (
     crossing_table,
     interval,
+    kept_beside,
     metric_table,
     part_table,
     result_rows,
@@ -22,6 +23,7 @@ from alllib.tables import (
 )
 
 CERTIFICATE = {
+    "dataset": "cnmc2019",
     "protocol": "image",
     "parts": {"train": {"ALL": 80, "HEM": 40}, "validation": {"ALL": 15}},
     "crossing": {"train/validation": {"subjects": {"values": 3, "images": 12}, "fields": None}},
@@ -53,6 +55,59 @@ def record_of(run_id: str = "one", *, protocol: str = "image", value: float = 0.
         "finished": "2026-11-21T00:00:00+00:00",
     }
     return Record(Path("runs") / run_id, run, pd.DataFrame(), pd.DataFrame())
+
+
+def kept_row(scheme: str, value: float, certificate: str = "", classifier: str = "forest") -> dict:
+    """Row of a baseline as it is kept with the book."""
+    estimate = {"value": value, "low": value - 0.05, "high": value + 0.05}
+    return {
+        "title": "nineteen numbers",
+        "dataset": "cnmc2019",
+        "protocol": "image",
+        "scheme": scheme,
+        "classifier": classifier,
+        "certificate": certificate,
+        "metrics": dict.fromkeys(METRICS, estimate),
+    }
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """The kept rows of baselines, to be filled by a test."""
+    rows = []
+    monkeypatch.setattr(
+        "alllib.tables.kept_baselines",
+        lambda dataset, protocol: [
+            row for row in rows if (row["dataset"], row["protocol"]) == (dataset, protocol)
+        ],
+    )
+    return rows
+
+
+def test_no_network_stands_without_what_a_handful_of_numbers_scored(kept):
+    assert kept_beside(CERTIFICATE) is None
+    assert result_table([record_of()])["accuracy without a CNN"].tolist() == ["not measured"]
+    kept += [kept_row("fold", 0.7, "other"), kept_row("pooled", 0.75)]
+    told = result_table([record_of()])["accuracy without a CNN"].tolist()
+    assert told == ["0.750 (0.700 to 0.800), other draws"]
+    # The commonest class is no classifier of images; the very split is worth more than others.
+    kept += [kept_row("fold", 0.6, CERTIFICATE["hash"], "majority")]
+    kept += [kept_row("fold", 0.8, CERTIFICATE["hash"])]
+    assert kept_beside(CERTIFICATE)["same_split"]
+    told = result_table([record_of()])["accuracy without a CNN"].tolist()
+    assert told == ["0.800 (0.750 to 0.850)"]
+    assert result_rows([record_of()])[0]["baseline"]["accuracy"]["value"] == 0.8
+
+
+def test_baselines_of_another_protocol_stand_beside_nothing(kept):
+    kept += [kept_row("pooled", 0.75)]
+    assert kept_beside({**CERTIFICATE, "protocol": "group"}) is None
+
+
+def test_metrics_of_baselines_are_columns_of_their_own():
+    table = metric_table([record_of()], beside=[kept_row("fold", 0.6)])
+    assert list(table) == ["metric", "by image", "nineteen numbers"]
+    assert table["nineteen numbers"][0] == "0.600 (0.550 to 0.650)"
 
 
 def test_intervals_as_text():
@@ -117,6 +172,7 @@ def test_a_row_says_everything_that_a_number_needs_beside_it():
         "backend": "tensorflow",
         "metrics": dict.fromkeys(METRICS, estimate),
         "published": load_recipe("mir2019-proposed").published["accuracy"],
+        "baseline": None,
         "certificate": "c" * 64,
         "seconds": 30.0,
         "seconds_per_epoch": 10.0,
@@ -171,13 +227,15 @@ def test_no_published_number_stands_beside_a_result_on_other_data():
     assert row["published accuracy"] == ""
 
 
-def test_every_entry_of_the_result_table_follows_the_record():
+def test_every_entry_of_the_result_table_follows_the_record(kept):
     """Change the record, and nothing of the table stays but words."""
+    kept += [kept_row("pooled", 0.75)]
     other = record_of("two", protocol="group", value=0.1)
     other.run.update(seed=5, scored="test", seconds=8.0, dataset="ball2021", epochs=2)
     other.run["recipe_text"] = load_recipe("ball2023-densenet201").as_dict()
     other.run["images"]["train"], other.run["metrics"]["images"] = 7, 6
     other.run["parameters"].update(input_size=32)
+    other.run["certificate"] = {**CERTIFICATE, "protocol": "group"}
     other.run["device"]["device"], other.run["weights"] = "a GPU", "imagenet"
     for estimate in other.run["metrics"]["metrics"].values():
         estimate.update(value=0.2)

@@ -1,0 +1,101 @@
+"""Checks against what was measured: kept studies, and kept runs of a recipe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..comparison import deviation_table, recorded_runs
+from ..recipes import load_recipe
+from ..recipes.schema import parameter
+from ..records import Record
+from ..studies import read_study, tell_study
+from ..uncertainty import kept_spread, same_result
+from .finding import Finding
+
+__all__ = ["recorded", "study", "study_share"]
+
+HONEST = ("precision",)  # settings of a run that may differ from the recipe's
+
+
+def study(topic: str, dataset: str, place: str) -> Finding:
+    """Value at a dotted place of a kept study."""
+    kept = read_study(topic, dataset)
+    if kept is None:
+        return Finding(None, reason=f"There is no kept measurement `{topic}` on {dataset} yet.")
+    try:
+        value: Any = parameter(kept.found, place)
+    except KeyError:
+        return Finding(None, reason=f"The kept measurement `{topic}` has no {place!r}.")
+    return Finding(value, tell_study(kept))
+
+
+def study_share(topic: str, dataset: str, place: str, reason: str) -> Finding:
+    """As `study`, for a statement that the value bears on and cannot settle."""
+    found = study(topic, dataset, place)
+    return found if found.reason else Finding(found.value, found.note, reason=reason)
+
+
+def recorded(
+    published: float, recipe: str, metric: str = "accuracy", protocol: str = "", scored: str = ""
+) -> Finding:
+    """A metric of the kept run that is nearest to what the source did, by the tolerance rule.
+
+    Parameters
+    ----------
+    published : float
+        The printed value, a share.
+    recipe : str
+    metric : str
+        As in a record.
+    protocol : str
+        Of the run; the source's own when not given.
+    scored : str
+        Recipe that holds how many images the value was printed for, where it is another.
+
+    Returns
+    -------
+    Finding
+        With a verdict, where a run has every setting of the recipe; else with the reason why
+        nothing can be said yet: what the nearest run differs in.
+    """
+    runs = [run for run in recorded_runs(recipe) if _own_images(run)]
+    command = f"`alllib train {recipe} --protocol {protocol or 'published'}`"
+    if not runs:
+        return Finding(None, reason=f"No run on the real images is kept yet: {command}.")
+    run = min(runs, key=lambda run: (len(_differs(run, protocol)), run.run["id"]))
+    scores = run.run["metrics"]["metrics"][metric]
+    rule = same_result(
+        published, scores, images=_scored_images(scored or recipe),
+        spread=kept_spread(run.run["dataset"]), differences=_differs(run, protocol),
+    )  # fmt: skip
+    value = round(scores["value"], 4)
+    note = (
+        f"Kept run {run.run['id']}, split by {run.run['protocol']}, "
+        f"on {sum(run.run['images'].values()):,} images. {rule.reason}"
+    )
+    if rule.verdict == "cannot tell":
+        reason = (
+            f"The nearest kept run says nothing of the figure. {rule.reason} A run with every "
+            f"setting of the recipe would: {command}."
+        )
+        return Finding(value, note.removesuffix(f" {rule.reason}"), reason)
+    return Finding(value, note, agrees=rule.verdict == "same")
+
+
+def _scored_images(recipe: str) -> int | None:
+    """How many images the source scored, where it says."""
+    published = load_recipe(recipe).published
+    return published.get("scored_images_log", published.get("scored_images"))
+
+
+def _own_images(run: Record) -> bool:
+    return run.run["dataset"] == run.run["recipe_text"]["data"]["dataset"]
+
+
+def _differs(run: Record, protocol: str) -> list[str]:
+    """Settings in which a run is not the recipe's, the precision apart."""
+    table = deviation_table(run)
+    names = [name for name in table.setting[table.same == "no"] if name not in HONEST]
+    if protocol and "split" in names:
+        names.remove("split")
+    return names + (["split"] if protocol and run.run["protocol"] != protocol else [])

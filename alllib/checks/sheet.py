@@ -1,0 +1,345 @@
+"""Checks of the project sheet: its network, its inputs, and what its figures can be of.
+
+The sheet shows its results as pictures. The figures are those of the public code beside it,
+which averages each metric over batches; that leaves traces in the digits.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations_with_replacement
+
+from ..architectures import ARCHITECTURES
+from ..datasets import DATASETS
+from ..recipes import load_recipe
+from ..studies import read_study
+from .finding import Finding
+
+__all__ = [
+    "attainable", "backbone", "batch_count", "batch_counts", "batch_means", "classes",
+    "code_setting", "crossing_copies", "decay", "expected_recall", "faultless_epoch",
+    "faultless_recall", "features", "fitting_parts", "harmonic", "head", "held_images",
+    "part_sizes", "pretrained_share", "repeatable", "scale_wanted", "sides", "six_numbers",
+    "specificity_of_two", "statistics_gap", "subtypes", "test_part", "units_in_code",
+]  # fmt: skip
+
+RECIPE = "ball2023-densenet201"
+# Images of each class, Benign, Early, Pre and Pro, as the data set was released.
+RELEASED = {"Benign": 504, "Early": 985, "Pre": 963, "Pro": 804}
+# Settings of the public code, as read in its training script.
+CODE = {"learning_rate": 1e-4, "optimizer": "Adam", "epochs": 40}
+# DenseNet-201: convolutions in a block, channels that each adds (huang2017densenet, table 1).
+BLOCKS, GROWTH, WIDE = (6, 12, 48, 32), 32, 4
+# Mean and deviation that torch's ImageNet weights were trained with, channels R, G, B.
+TORCH = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def classes() -> int:
+    """Classes of the data set."""
+    return len(DATASETS[load_recipe(RECIPE).data.dataset].classes)
+
+
+def held_images() -> Finding | int:
+    """Images of the data set as the kept measurements found them."""
+    for topic in ("inputs", "baselines", "duplicates"):
+        study = read_study(topic, "ball2021")
+        if study is not None:
+            return study.images
+    return Finding(None, reason="No measurement of the B-ALL images is kept.")
+
+
+def walk() -> tuple[int, int]:
+    """Channels after the last block of DenseNet-201, and parameters of all before the head."""
+    width = 64
+    total = 7 * 7 * 3 * width + 4 * width
+    for number, repeats in enumerate(BLOCKS):
+        for _ in range(repeats):
+            inner = WIDE * GROWTH
+            total += 4 * width + width * inner + 4 * inner + 9 * inner * GROWTH
+            width += GROWTH
+        if number < len(BLOCKS) - 1:
+            total += 4 * width + width * (width // 2)
+            width //= 2
+    return width, total + 4 * width
+
+
+def features() -> int:
+    """Length of the feature vector, from the blocks of the network."""
+    return walk()[0]
+
+
+def head(units: list[int]) -> int:
+    """Parameters of dense layers on the features, the output layer of four included."""
+    widths = [features(), *units, classes()]
+    return sum((one + 1) * other for one, other in zip(widths, widths[1:], strict=False))
+
+
+def pretrained_share(units: list[int]) -> Finding:
+    """Share of the parameters that start from ImageNet weights."""
+    backbone = walk()[1]
+    share = backbone / (backbone + head(units))
+    return Finding(
+        round(share, 4),
+        agrees=share == 0,
+        note=f"{backbone:,} parameters come from ImageNet and {head(units):,} are new.",
+    )
+
+
+def units_in_code() -> list[int]:
+    """Units of the two dense layers in the public code."""
+    return [load_recipe(RECIPE).published["dense_in_code"]] * 2
+
+
+def decay() -> float:
+    """Weight decay that gives the L2 penalty of our recipe: twice its factor."""
+    return 2 * load_recipe(RECIPE).training.l2
+
+
+def scale_wanted() -> Finding:
+    """How images were scaled for the ImageNet weights, and how the sheet scales them."""
+    recipe = load_recipe(RECIPE)
+    wanted = ARCHITECTURES[recipe.architecture.name].scale
+    return Finding(
+        wanted,
+        agrees=wanted == recipe.images.scale,
+        note="The weights were trained on images whose mean is 0 and deviation 1 in each colour; "
+        "`unit` is the sheet's range 0 to 1.",
+    )
+
+
+def statistics_gap() -> Finding:
+    """Mean of the images in the sheet's range and in that of the weights, per colour."""
+    study = read_study("inputs", "ball2021")
+    if study is None:
+        return Finding(None, reason="No measurement of the B-ALL images is kept.")
+    means = study.found["mean"]
+    wanted = [round((m - a) / b, 3) for m, a, b in zip(means, *TORCH, strict=True)]
+    return Finding(wanted, note=f"In the range 0 to 1 the means are {means}.")
+
+
+def sides() -> Finding | list[list[int]]:
+    """Width and height of the images, without repetition."""
+    study = read_study("inputs", "ball2021")
+    if study is None:
+        return Finding(None, reason="No measurement of the B-ALL images is kept.")
+    return study.found["sides"]
+
+
+def part_sizes() -> dict[str, dict[str, int]]:
+    """Images of each part and class as the public code cuts them: per class, train and
+    validation rounded down, the rest to the test part."""
+    train, validation, _ = load_recipe(RECIPE).data.shares
+    cut = {"train": {}, "validation": {}, "test": {}}
+    for name, number in RELEASED.items():
+        first, second = math.floor(train * number), math.floor(validation * number)
+        for part, size in zip(cut, (first, second, number - first - second), strict=True):
+            cut[part][name] = size
+    return cut
+
+
+def batches(images: int) -> list[int]:
+    """Sizes of the batches that so many images make."""
+    size = load_recipe(RECIPE).training.batch
+    return [size] * (images // size) + ([images % size] if images % size else [])
+
+
+def batch_means(images: int, *, mistakes: int = 30) -> dict[float, list[int]]:
+    """Accuracies, averaged over batches, that some mistakes can give.
+
+    Parameters
+    ----------
+    images : int
+        Of the part.
+    mistakes : int
+        At most so many.
+
+    Returns
+    -------
+    dict of float to list of int
+        Accuracy to mistakes in full batches and in the last, smaller one.
+    """
+    sizes = batches(images)
+    full, last = sizes[0], sizes[-1]
+    most = min(mistakes, last) if last < full else 0
+    return {
+        1 - (a / full + b / last) / len(sizes): [a, b]
+        for a in range(mistakes + 1)
+        for b in range(most + 1)
+    }
+
+
+def attainable(value: float, images: int) -> list[str]:
+    """Ways in which an accuracy of five decimals can come from a part of so many images."""
+    ways = []
+    if round(round(value * images) / images, 5) == round(value, 5):
+        ways.append("share of images")
+    for mean, (full, last) in batch_means(images).items():
+        if round(mean, 5) == round(value, 5):
+            ways.append(f"mean of batches, {full} mistakes in full batches and {last} in the last")
+    return ways
+
+
+def fitting_parts(published: float) -> Finding:
+    """Parts that the printed accuracy can be of."""
+    sizes = {part: sum(sizes.values()) for part, sizes in part_sizes().items() if part != "train"}
+    fits = {part: attainable(published, images) for part, images in sizes.items()}
+    told = "; ".join(
+        f"{part} ({sizes[part]} images): {' or '.join(ways) or 'impossible'}"
+        for part, ways in fits.items()
+    )
+    found = [part for part, ways in fits.items() if ways]
+    return Finding(", ".join(found) or "none", agrees=found == ["test"], note=f"{told}.")
+
+
+def expected_recall(part: str = "validation") -> float:
+    """Recall of a faultless network, averaged over classes and batches, to be expected.
+
+    A class that lacks in a batch counts 0 there, as in the public code; images are dealt to
+    batches at random.
+    """
+    counts = part_sizes()[part]
+    total, sizes = sum(counts.values()), batches(sum(counts.values()))
+    absent = sum(
+        math.comb(total - number, size) / math.comb(total, size)
+        for number in counts.values()
+        for size in sizes
+    )
+    return 1 - absent / (len(counts) * len(sizes))
+
+
+def faultless_recall(published: float) -> Finding:
+    """`expected_recall` of the validation part, beside the printed value."""
+    value = expected_recall()
+    return Finding(
+        round(value, 5),
+        agrees=published < value - 0.01,
+        note="A network without a mistake would be expected to score this, because a class that "
+        "lacks in a batch of 16 counts as a recall of 0 there. The printed value says nothing of "
+        "images that were missed.",
+    )
+
+
+def specificity_of_two(published: float) -> Finding:
+    """Whether two mistakes, in batches that hold 8 to 16 images of other classes, give it."""
+    entries = classes() * len(batches(sum(part_sizes()["validation"].values())))
+    pairs = [
+        pair
+        for pair in combinations_with_replacement(range(8, 17), 2)
+        if round(1 - sum(1 / others for others in pair) / entries, 5) == round(published, 5)
+    ]
+    return Finding(
+        [list(pair) for pair in pairs],
+        agrees=bool(pairs),
+        note="Each pair is the number of images of other classes in the two batches concerned.",
+    )
+
+
+def harmonic() -> float:
+    """F1 that belongs to the printed precision and recall."""
+    published = load_recipe(RECIPE).published
+    precision, recall = published["precision"], published["recall"]
+    return round(2 * precision * recall / (precision + recall), 5)
+
+
+def faultless_epoch(published: list) -> Finding:
+    """Missing classes that a recall below 1 beside an accuracy of 1 tells of.
+
+    Parameters
+    ----------
+    published : list of float
+        Accuracy and recall of an epoch in the public log.
+    """
+    entries = classes() * len(batches(sum(part_sizes()["validation"].values())))
+    accuracy, recall = published
+    lacking = (1 - recall) * entries
+    return Finding(
+        [1.0, round(1 - round(lacking) / entries, 5)],
+        agrees=accuracy == 1 and math.isclose(lacking, round(lacking), abs_tol=0.001),
+        note=f"All images right, and a recall that is {round(lacking)} whole entries of {entries} "
+        "short: a class that no image of a batch has counts 0 there.",
+    )
+
+
+def batch_count(part: str) -> int:
+    """Batches of a part."""
+    return len(batches(sum(part_sizes()[part].values())))
+
+
+def subtypes() -> Finding:
+    """Classes that are subtypes of leukaemia, and all classes."""
+    names = DATASETS[load_recipe(RECIPE).data.dataset].classes
+    ill = [name for name in names if name != "Benign"]
+    return Finding(
+        [len(ill), len(names)],
+        agrees=len(ill) == len(names),
+        note="Benign images show no leukaemia; the others are stages of B-cell precursors.",
+    )
+
+
+def repeatable() -> Finding:
+    """Share of the test images of one shuffle that another shuffle puts into training."""
+    sizes = part_sizes()
+    share = sum(sizes["train"].values()) / sum(RELEASED.values())
+    return Finding(
+        round(share, 3),
+        agrees=False,
+        note="The public code shuffles without a seed: of the test images of one call so many "
+        "would be trained on after another. Which images were scored is not recorded.",
+    )
+
+
+def crossing_copies(pairs: int) -> Finding:
+    """Identical pairs that a random split is expected to pull apart, of so many."""
+    shares = [sum(part.values()) / sum(RELEASED.values()) for part in part_sizes().values()]
+    return Finding(round(pairs * (1 - sum(share**2 for share in shares)), 1))
+
+
+def six_numbers(published: float) -> Finding:
+    """Pooled accuracy of six colour numbers and a forest, from the kept baselines."""
+    rows = kept_scores()
+    if not rows:
+        return Finding(None, reason="The baselines of B-ALL are not kept yet.")
+    told = ", ".join(f"{system} {value:.3f}" for system, value in rows.items())
+    return Finding(
+        round(rows["six"], 4),
+        agrees=published - rows["six"] > 0.05,
+        note=f"Mean and deviation of three colours and a random forest, random folds. {told}. "
+        "What a network adds to that is at most a few points, and colour may give it those too.",
+    )
+
+
+def kept_scores(protocol: str = "image") -> dict[str, float]:
+    """Accuracies of the kept baselines over all folds; empty where none are kept."""
+    study = read_study("baselines", "ball2021")
+    rows = [] if study is None else study.found["rows"]
+    return {
+        row["system"]: row["metrics"]["accuracy"]["value"]
+        for row in rows
+        if row["protocol"] == protocol and row["scheme"] == "pooled"
+    }
+
+
+def backbone() -> int:
+    """Parameters of DenseNet-201 below its head, from its blocks."""
+    return walk()[1]
+
+
+def test_part() -> Finding:
+    """The part that the printed accuracy can be of."""
+    found = fitting_parts(load_recipe(RECIPE).published["accuracy"])
+    return Finding(
+        found.value,
+        agrees=found.value == "test",
+        note="The log has all five figures, to the last digit, in the validation row of its last "
+        "epoch, and no row of a test; the test cell of the public notebook has no output.",
+    )
+
+
+def code_setting(name: str) -> float | int | str:
+    """A setting of the public code."""
+    return CODE[name]
+
+
+def batch_counts() -> list[int]:
+    """Batches of an epoch in training and in validation."""
+    return [batch_count("train"), batch_count("validation")]

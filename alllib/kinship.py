@@ -1,0 +1,180 @@
+"""What shared cells say of the subjects: who shares with whom, and what a split makes of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from .datasets import DATASETS
+from .duplicates import KINDS, Duplicates, describe_duplicates
+from .layouts import subject_groups
+from .splits import make_split
+
+__all__ = ["compare_groups", "count_likeness", "leak_rows", "measure_duplicates", "shared_rows"]
+
+BINS = np.round(np.linspace(-0.2, 1, 61), 2)  # of the likeness of compared pairs
+
+
+def measure_duplicates(cells: pd.DataFrame, duplicates: Duplicates) -> dict:
+    """All that the study keeps of a search, as plain data.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table.
+    duplicates : Duplicates
+        Found in it.
+
+    Returns
+    -------
+    dict
+        As `describe_duplicates`, and `shared` (see `shared_rows`), `agreement` (see
+        `compare_groups`), `leaks` (see `leak_rows`), `likeness` (see `count_likeness`),
+        `classes` (pairs within and across classes), `fields` (pairs within one field, in two
+        fields of one subject, under two subjects).
+    """
+    found = describe_duplicates(duplicates)
+    pairs = duplicates.pairs
+    label = cells.set_index("image").label
+    same_class = pairs["first"].map(label).eq(pairs["second"].map(label))
+    subject = pairs.first_subject.eq(pairs.second_subject).fillna(False)
+    field = pairs.first_field.eq(pairs.second_field).fillna(False)
+    return {
+        **found,
+        "shared": shared_rows(duplicates, cells),
+        "agreement": compare_groups(duplicates),
+        "leaks": leak_rows(duplicates, cells),
+        "likeness": count_likeness(duplicates),
+        "classes": {"within": int(same_class.sum()), "across": int((~same_class).sum())},
+        "fields": {
+            "one field": int((subject & field).sum()),
+            "two fields of a subject": int((subject & ~field).sum()),
+            "two subjects": found["cross_subject_pairs"],
+        },
+        "images_in_pairs": len(set(pairs["first"]) | set(pairs["second"])),
+    }
+
+
+def shared_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:
+    """How many of a subject's images show a cell that stands under another name too.
+
+    Returns
+    -------
+    list of dict
+        `subject, other, images` (of the subject, in a pair with the other), `of` (images of
+        the subject), `pairs`, `kinds` (pairs by kind), `likeness` (the best of these
+        pairs); both directions of each couple, the most images first.
+    """
+    cross = duplicates.cross_subject_pairs
+    flipped = cross.rename(columns={
+        "first": "second", "second": "first", "first_subject": "second_subject",
+        "second_subject": "first_subject",
+    })  # fmt: skip
+    both = pd.concat([cross, flipped], ignore_index=True)
+    sizes = cells.subject.value_counts()
+    rows = []
+    for (subject, other), part in both.groupby(["first_subject", "second_subject"]):
+        kinds = part.kind.value_counts()
+        rows.append({
+            "subject": str(subject), "other": str(other),
+            "images": int(part["first"].nunique()), "of": int(sizes[subject]),
+            "pairs": len(part), "kinds": {k: int(kinds.get(k, 0)) for k in KINDS},
+            "likeness": round(float(part.likeness.max()), 3),
+        })  # fmt: skip
+    return sorted(rows, key=lambda row: (-row["images"], row["subject"], row["other"]))
+
+
+def compare_groups(duplicates: Duplicates) -> list[dict]:
+    """The merges found beside those of the table that ships with the package.
+
+    Returns
+    -------
+    list of dict
+        One for each group of either, where the table has two of its subjects at all:
+        `subjects`, `state` and `shipped`. The state of a group of the table is `confirmed`,
+        `confirmed in part`, `not seen` (its subjects are here and no pair joins them) or
+        `not here` (fewer than two of its subjects are); of one found it is `new` or, where
+        it joins whole groups or further subjects to one of the table, `wider`.
+    """
+    shipped = _members(subject_groups())
+    here, found = set(duplicates.groups), _members(duplicates.groups)
+    rows = []
+    for who in shipped:
+        present = who & here
+        joined = [group & who for group in found if group & who]
+        if len(present) < 2:
+            state = "not here"
+        elif len(joined) == 1:
+            state = "confirmed"
+        else:
+            state = "not seen" if all(len(part) == 1 for part in joined) else "confirmed in part"
+        rows.append({"subjects": sorted(who), "present": sorted(present), "state": state,
+                     "shipped": True})  # fmt: skip
+    for who in found:
+        inside = [group for group in shipped if who <= group]
+        if len(who) > 1 and not inside:
+            wider = any(len(group & who) > 1 for group in shipped)
+            rows.append({"subjects": sorted(who), "present": sorted(who),
+                         "state": "wider" if wider else "new", "shipped": False})  # fmt: skip
+    return rows
+
+
+def _members(groups: dict[str, str]) -> list[set[str]]:
+    members: dict[str, set[str]] = {}
+    for name, group in groups.items():
+        members.setdefault(group, set()).add(name)
+    return [members[name] for name in sorted(members)]
+
+
+def leak_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:
+    """Images of the scored part that show a cell of the training part, under each protocol.
+
+    The last row splits by the groups that were found, instead of those of the table.
+
+    Returns
+    -------
+    list of dict
+        `protocol, images` (of the part after training), `with_twin` (those that show a
+        cell trained on), `exact` (those whose very file is trained on), `share`.
+    """
+    entry = DATASETS.get(cells.attrs.get("dataset", ""))
+    protocols = entry.protocols if entry else ("image",)
+    tables = [(name, name, cells) for name in protocols if name != "folds"]
+    if "group" in protocols:
+        regrouped = cells.assign(group=cells.subject.map(duplicates.groups).astype("string"))
+        regrouped.attrs = dict(cells.attrs)
+        tables.append(("group found here", "group", regrouped))
+    return [
+        {"protocol": title, **_leak(make_split(table, name).cells, duplicates)}
+        for title, name, table in tables
+    ]
+
+
+def _leak(split: pd.DataFrame, duplicates: Duplicates) -> dict:
+    part = split.set_index("image").part
+    counts = {}
+    for name, pairs in (("with_twin", duplicates.pairs), ("exact", duplicates.exact_pairs)):
+        ends = [pairs[end].map(part) for end in ("first", "second")]
+        hit = set(pairs["first"][(ends[0] != "train") & (ends[1] == "train")])
+        hit |= set(pairs["second"][(ends[1] != "train") & (ends[0] == "train")])
+        counts[name] = len(hit & set(part.index))
+    rest = int((part != "train").sum())
+    return {"images": rest, **counts, "share": round(counts["with_twin"] / max(rest, 1), 4)}
+
+
+def count_likeness(duplicates: Duplicates) -> dict:
+    """How alike the compared pairs are, apart for those that fit as they are and turned.
+
+    Returns
+    -------
+    dict
+        `bins` (edges, one more than counts), `as they are`, `turned` (counts).
+    """
+    compared = duplicates.compared
+    turned = compared.symmetry.to_numpy() != 0
+    inside = compared.likeness.clip(BINS[0], BINS[-1]).to_numpy()
+    return {
+        "bins": BINS.tolist(),
+        "as they are": np.histogram(inside[~turned], BINS)[0].tolist(),
+        "turned": np.histogram(inside[turned], BINS)[0].tolist(),
+    }

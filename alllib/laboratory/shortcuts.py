@@ -1,0 +1,150 @@
+"""What a score may rest on that is not the morphology: a crop's edge, size, colour."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from ..features import CORNER
+from ..splits import require_subjects
+from .effects import Effect, measure_effect, rate_accuracy, rate_areas
+from .looks import CHANGES, crop_numbers
+from .scene import BASE, Scene, describe_repeats, predict_folds, require_networks
+
+__all__ = ["clip_one_class", "lean_on_looks"]
+
+CROPS = (400, 224)  # pixels of 450: the report's, and a tempting one
+FULL = 450
+SIZE = ("area", "box_width", "box_height", "perimeter")
+
+
+def clip_one_class(scene: Scene) -> list[Effect]:
+    """What two centred crops clip by class, what the clipping alone tells, and what it costs.
+
+    Raises
+    ------
+    SplitError
+        When the data set names no subjects.
+    """
+    require_subjects(scene.cells)
+    effects = []
+    for crop in CROPS:
+        table = describe_repeats(scene, [{"clipped": (scene.nuclei.reach > crop).to_numpy()}])
+        rate = partial(_rate_classes, first=scene.classes[0])
+        effects.append(
+            measure_effect(
+                "crop", table, rate, unit="share clipped", system=f"crop {crop}",
+                note=f"Honest: share of {scene.classes[1]}; mistaken: of {scene.classes[0]}.",
+            )
+        )  # fmt: skip
+    whole, narrow = (
+        crop_numbers(scene.pictures, round(side * BASE / FULL)) for side in (FULL, CROPS[1])
+    )
+    ill = scene.target == 0
+    table = describe_repeats(
+        scene, [{"honest": whole.edge.to_numpy(), "mistaken": narrow.edge.to_numpy()}]
+    )
+    effects.append(
+        measure_effect(
+            "crop", table, rate_areas(table, ill), unit="AUC",
+            system=f"pixels on the edge alone, crop {CROPS[1]}",
+            note="Honest: the same of whole images.",
+        )
+    )  # fmt: skip
+    columns = []
+    for seed, dealt in enumerate(scene.folds["apart"][:3]):
+        called = (
+            predict_folds(numbers, scene.target, dealt, seed=seed).argmax(1)
+            for numbers in (whole, narrow)
+        )
+        right = [found == scene.target for found in called]
+        columns.append({"honest": right[0], "mistaken": right[1]})
+    effects.append(
+        measure_effect(
+            "crop", describe_repeats(scene, columns), rate_accuracy, draw_repeats=True,
+            system=f"forest on ten numbers, crop {CROPS[1]}", note="Folds by subject group.",
+        )
+    )  # fmt: skip
+    return effects
+
+
+def _rate_classes(table: pd.DataFrame, weights: np.ndarray, *, first: str) -> tuple[float, float]:
+    """Share of clipped images of the other class, and of the first."""
+    ill, clipped = (table.label == first).to_numpy(bool), table.clipped.to_numpy(float)
+    totals = weights[~ill].sum(), weights[ill].sum()
+    if not all(totals):
+        return np.nan, np.nan
+    counted = weights * clipped
+    return float(counted[~ill].sum() / totals[0]), float(counted[ill].sum() / totals[1])
+
+
+def lean_on_looks(scene: Scene) -> list[Effect]:
+    """What size and colour alone reach, and what a network loses without them.
+
+    The first kind compares with a classifier that knows nothing; the second scores the same
+    network on the same test images, changed and as they are.
+    """
+    if not scene.has_subjects:
+        return _colour_of_smears(scene)
+    ill = scene.target == 0
+    colours = [name for name in scene.numbers if name not in SIZE]
+    effects = []
+    for system, names in (("area alone", ["area"]), ("colour alone, 15 numbers", colours)):
+        columns = [
+            {"honest": np.zeros(len(ill)), "mistaken": found[:, 0]}
+            for found in (
+                predict_folds(scene.numbers[names], scene.target, dealt, seed=seed)
+                for seed, dealt in enumerate(scene.folds["apart"][:3])
+            )
+        ]
+        table = describe_repeats(scene, columns)
+        effects.append(
+            measure_effect(
+                "shortcuts", table, rate_areas(table, np.tile(ill, len(columns))), unit="AUC",
+                system=f"forest, {system}", draw_repeats=True,
+                note="Honest: AUC without knowledge. Folds by subject group.",
+            )
+        )  # fmt: skip
+    networks = require_networks(scene) if scene.trainings else ()
+    return effects + [_change_looks(scene, kind) for kind in CHANGES if networks]
+
+
+def _change_looks(scene: Scene, kind: str) -> Effect:
+    columns, ill = [], []
+    for one in require_networks(scene):
+        ill.append(scene.target[one.test] == 0)
+        plain = one.outputs["test"][-1]
+        columns.append({"rows": one.test, "honest": one.altered[kind], "mistaken": plain})
+    table = describe_repeats(scene, columns)
+    return measure_effect(
+        "shortcuts", table, rate_areas(table, np.concatenate(ill)), unit="AUC",
+        system=f"small network, {kind}", draw_repeats=True,
+        note="Honest: AUC on the changed test images. The network has seen none of this kind, so "
+        "a part of the loss is that of the unfamiliar.",
+    )  # fmt: skip
+
+
+def _colour_of_smears(scene: Scene) -> list[Effect]:
+    """Colours of whole images, and of a corner of background, against the commonest class."""
+    commonest = np.bincount(scene.target).argmax()
+    corner = [
+        predict_folds(scene.numbers[list(CORNER)], scene.target, dealt, seed=seed)
+        for seed, dealt in enumerate(scene.folds["apart"])
+    ]
+    effects = []
+    for system, outputs in (("six colour numbers", scene.forest["apart"]),
+                            ("six numbers of a corner", corner)):  # fmt: skip
+        columns = [
+            {"honest": scene.target == commonest, "mistaken": found.argmax(1) == scene.target}
+            for found in outputs
+        ]
+        effects.append(
+            measure_effect(
+                "shortcuts", describe_repeats(scene, columns), rate_accuracy, draw_repeats=True,
+                system=f"forest on {system}",
+                note="Honest: the commonest class for all. Folds by blocks of file numbers.",
+            )
+        )  # fmt: skip
+    return effects

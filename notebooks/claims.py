@@ -1,0 +1,145 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The ledger
+#
+# *Which statements of the five sources hold?* Every count, formula, layer, setting and result that
+# can be checked stands here as a row of its own, with what was printed, what a check computed, and
+# what follows.
+#
+# :::{admonition} Before you start
+# **You will learn** what a claim is, how it is checked, and what its status does and does not say.
+# **You need** no image and no GPU: a check computes from the official file list, from a network
+# that it builds, or from measurements that are kept with the book. **Reading time**: five minutes,
+# and as long as you like in the table.
+# :::
+
+# %% tags=["parameters"]
+source = ""  # key of one source, like mir2019report; empty: all five
+
+# %% [markdown]
+# ## From a statement to a status
+#
+# A claim is one statement of one source: its place, its value as printed, and a **check**. The
+# check computes its own value and never reads the printed one off. The comparison of the two gives
+# the status.
+#
+# | status | what it says |
+# |---|---|
+# | confirmed | the check's value is the printed one, in all its digits |
+# | contradicted | data, arithmetic, code or the literature say otherwise |
+# | inconsistent | it cannot stand beside another printed statement; which of the two is right stays open |
+# | reproduced | a run with every setting of the source gives the same result, by a written rule |
+# | not reproduced | such a run gives another result |
+# | cannot be known | the check lacks something, and the row says what would settle it |
+#
+# *Confirmed* means that a statement holds, and not that a method is sound: a confusion matrix may
+# add up and still have been scored on images that chose the network. *Contradicted* is said of a
+# statement and never of its authors.
+
+# %%
+from alllib.claims import claim_rows
+from alllib.figures import say, set_style, show
+from alllib.ledger import count_statuses, ledger_html, plot_statuses
+from alllib.tables import style
+from IPython.display import HTML
+
+# %%
+set_style()
+rows = claim_rows(source or None)
+counts = count_statuses(rows)
+
+# %% [markdown]
+# ## How many of each
+#
+# The five sources differ in length, so the bars compare what was found within a source, and say
+# little about one source against another.
+
+# %%
+told = [
+    f"{row['source']}: "
+    + ", ".join(
+        f"{row[name]} {name}" for name in counts.columns[1:-1] if row[name]
+    )
+    for row in counts.to_dict("records")
+    if row["all"]
+]
+show(
+    plot_statuses(rows),
+    caption="Claims by source and status.",
+    alt="; ".join(told) + ".",
+)
+
+# %%
+style(counts, "Claims by source and status.")
+
+# %% tags=["hide-input"]
+checked = [row for row in rows if row["status"] != "cannot be known"]
+holding = [
+    row for row in checked if row["status"] in ("confirmed", "reproduced")
+]
+say(
+    f"Of **{len(rows)}** claims, {len(checked)} could be decided, and **{len(holding)}** of these "
+    f"hold. {len(rows) - len(checked)} cannot be known yet, or at all; each says why."
+)
+
+# %% [markdown]
+# What a statement is about matters more than who made it: networks can be built again and counted,
+# images can be counted, and a training result needs a training.
+
+# %% tags=["hide-input"]
+about = {
+    "networks": ("architecture", "parameters"),
+    "images and how they were treated": ("count", "ratio", "procedure"),
+    "results": ("result",),
+}
+for name, kinds in about.items():
+    mine = [row for row in checked if row["kind"] in kinds]
+    right = sum(row in holding for row in mine)
+    say(f"- Of {len(mine)} decided claims about {name}, {right} hold.")
+
+# %% [markdown]
+# ## Every claim
+#
+# Type a word, or choose a source, a kind or a status. The filters run in your browser and need no
+# kernel; without JavaScript the table shows everything. Numbers that come from the real images
+# were measured once and are kept with the book: their rows name the images, the day and the
+# machine.
+
+# %%
+HTML(ledger_html(rows, bibliography="../book/bibliography.html"))
+
+# %% [markdown]
+# ## What a row cannot tell
+#
+# A row is about one statement. How statements hang together, and what it means for a reader who
+# wants to build on a source, is told in the audit of that source. What was not stated has no row:
+# a source that says less has fewer claims that can fail.
+#
+# ## Summary
+#
+# - A claim has a place, a printed value, a check and a status.
+# - A check computes; it never repeats what was printed.
+# - *Cannot be known* is a result, and it comes with what would settle it.
+#
+# ```{exercise}
+# :label: claims-json
+# Print all claims of the report that are inconsistent with another one, in a form that a program
+# can read.
+# ```
+#
+# ```{solution} claims-json
+# :class: dropdown
+# `alllib claims --source mir2019report --json` gives every row of the report; keep those whose
+# `status` is `inconsistent`.
+# ```
+#
+# **Next**: the audits of the sources, [the report](audit_report.ipynb) first.

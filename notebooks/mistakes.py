@@ -1,0 +1,514 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A laboratory of mistakes
+#
+# *How much does each mistake change the number that is reported?* We make eleven of them on
+# purpose, one at a time, and measure what each does.
+#
+# :::{admonition} Before you start
+# **You will learn** to know eleven mistakes by their code, what each does to a score, and which
+# of them matter most.
+# **You need** [the split](splitting.ipynb) and [the two-by-two network](two_by_two_cnn.ipynb). No
+# GPU is needed, and the last line of the page says how long it ran. **Reading time**: about
+# thirty minutes.
+# :::
+
+# %% tags=["parameters"]
+data = "synthetic"  # synthetic, a name (cnmc2019), or a folder
+images = 600  # number of synthetic cells
+seed = 2019  # seed of the synthetic images
+subtypes = "synthetic-subtypes"  # the same for smears of four classes
+smears = 200  # number of synthetic smears
+networks = 2  # small networks, each with a seed and a test fold of its own
+repeats = 3  # cross-validations of the forest
+passes = 4  # epochs of the networks
+side = 32  # their input in pixels
+
+# %% [markdown]
+# Every experiment changes one thing. It is scored once without the mistake and once with it, on
+# the same images where that is possible, and the difference gets a 95 % interval by drawing
+# subject groups again and again; where the mistake acts through training, seeds are drawn too.
+# With few seeds such an interval is rather too narrow than too wide. A difference whose interval
+# holds zero is a result as well: here the mistake did not show.
+#
+# Most of these mistakes are easy to make and hard to see, and each was made by careful people.
+# They are named here by the work in which they can be found, so that you can look them up.
+
+# %%
+import numpy as np
+import pandas as pd
+from alllib import laboratory
+from alllib.datasets import load_cells
+from alllib.downloads import official_files, prepare_data
+from alllib.figures import plot_montage, say, set_style, show
+from alllib.laboratory import compare_effects, kept_effects, tell_effect
+from alllib.laboratory.figures import plot_effects, tell_effects
+from alllib.recipes import load_recipe
+from alllib.splits import require_subjects
+from alllib.studies import read_study, tell_study
+from alllib.tables import style
+
+# %% [markdown]
+# What all experiments share is prepared once: nineteen numbers per image, forests that were
+# cross-validated by image and by subject group, and small networks of the poster's kind with
+# their outputs after each epoch. The smears name no patients, so blocks of neighbouring file
+# numbers stand in for them.
+
+# %%
+set_style()
+root = prepare_data(data, images=images, seed=seed)
+cells = require_subjects(load_cells(root))
+scene = laboratory.prepare_scene(
+    cells,
+    seeds=range(1, networks + 1),
+    repeats=repeats,
+    epochs=passes,
+    size=side,
+)
+few = load_cells(prepare_data(subtypes, images=smears, seed=seed))
+slides = laboratory.prepare_scene(few, repeats=repeats)
+
+# %% [markdown]
+# The real images do not come with this book. What the same code found on them is kept with it,
+# and each table below shows that first.
+
+# %%
+kept = kept_effects("cnmc2019") + kept_effects("ball2021")
+live = []
+
+
+def measure(key, *scenes):
+    """Table of one mistake, recorded rows first, and the effects to tell."""
+    mistake = laboratory.get_mistake(key)
+    found = [one for scene in scenes for one in mistake.measure(scene)]
+    live.extend(found)
+    recorded = [one for one in kept if one.key == key]
+    return compare_effects(key, recorded, found), recorded or found
+
+
+# %% tags=["hide-input"]
+for name in ("cnmc2019", "ball2021"):
+    study = read_study("laboratory", name)
+    say(
+        f"Recorded. {tell_study(study)}"
+        if study
+        else f"Nothing is kept for {name} yet."
+    )
+
+# %% [markdown]
+# ## Split by image
+#
+# The report shuffles the images of a class and cuts the list {cite:p}`mir2019report`; the poster
+# cuts it unshuffled {cite:p}`unnithan2021poster`; the sheet's data set names no patients
+# {cite:p}`ball2023densenet`. Each way cells of one person stand on both sides. The mistake is one
+# argument: which fold an image is put into.
+
+# %%
+from alllib.laboratory.folds import predict_folds
+
+for name, kind in (("by image", "image"), ("by group", "apart")):
+    fold = scene.folds[kind][0]
+    found = predict_folds(scene.numbers, scene.target, fold, seed=0)
+    right = found.argmax(axis=1) == scene.target
+    say(f"Folds {name}: accuracy {right.mean():.3f}.")
+
+# %% [markdown]
+# The network is tested more sharply. Of each test subject half of the images is scored. Its twin
+# has the other half among its training images, in place of as many images of other people:
+# nothing else differs.
+
+# %%
+table, found = measure("image_split", scene, slides)
+style(table, "Split by image.")
+
+# %% tags=["hide-input"]
+say(tell_effect(found[0]))
+
+# %% [markdown]
+# ## Multiplied before the split
+#
+# The transfer-learning paper shows a matrix of its test images {cite:p}`garg2021transfer`. Its
+# rows cannot be the classes of the two official test phases, although its total is the sum of
+# their sizes.
+
+# %%
+from alllib.laboratory.sharing import explain_counts, oversample_rows
+
+counts = explain_counts(official_files())
+style(
+    pd.DataFrame([{k: str(v) for k, v in counts.items()}]),
+    "The published counts, and two that they could be.",
+)
+
+# %% [markdown]
+# `rows` are the published classes, `halves` those of a set that was made even, and `natural` those
+# of as many images in their natural shares. The published rows are the halves. A set becomes even
+# if the smaller class is multiplied by copies and turns. What the paper did cannot be known from
+# it; a list of the file names of its three parts would settle it. If it multiplied first and split
+# then, this happened:
+
+# %%
+rows = oversample_rows(scene.target, seed)  # more pictures first,
+order = np.random.default_rng(seed).permutation(len(rows))
+train, test = np.split(order, [int(0.8 * len(rows))])  # then the split
+twin = np.isin(rows[test], rows[train])
+smaller = scene.target[rows[test]] == np.bincount(scene.target).argmin()
+
+# %% tags=["hide-input"]
+say(
+    f"Of the {smaller.sum()} test pictures of the smaller class, **{twin[smaller].mean():.0%}** "
+    f"have a copy in training; of the larger class, which was not copied, "
+    f"{twin[~smaller].mean():.0%}."
+)
+
+# %% [markdown]
+# We score every picture once in five folds: of pictures (the mistake), and of images, which all
+# copies follow. A turned or mirrored image has the same nineteen numbers, so for the forest and
+# the nearest neighbour its copies are equal; the thumbnail differs from its turned copies. The
+# last two rows multiply every image by four, not the smaller class alone.
+
+# %%
+table, found = measure("oversampling", scene)
+style(table, "Multiplied before the split.")
+
+# %% tags=["hide-input"]
+say(tell_effect(found[0]))
+published = load_recipe("garg2021-vgg19").published["accuracy"]
+say(
+    f"Where every image is there four times, a system that does no more than remember scores "
+    f"{found[-1].mistaken:.3f}; the paper reports {published}. Such a number can come about "
+    f"without any knowledge of leukaemia. That it did come about so, this does not show."
+)
+
+# %% [markdown]
+# ## Checkpoint chosen on the reported set
+#
+# The report keeps the epoch that was best on a set and reports the score on that set
+# {cite:p}`mir2019report`. The better way chooses on a validation part and reports a test part.
+
+# %%
+one = scene.trainings[0]
+score = {
+    part: ((outputs > 0.5) == (scene.target[rows] == 0)).mean(axis=1)
+    for part, outputs, rows in (
+        ("validation", one.outputs["validation"], one.validation),
+        ("test", one.outputs["test"], one.test),
+    )
+}
+honest = score["test"][score["validation"].argmax()]
+mistaken = score["test"].max()  # the mistake: the test set chose
+style(
+    pd.DataFrame(score).rename_axis("epoch").reset_index(),
+    "Accuracy after each epoch of the first network.",
+)
+
+# %%
+table, found = measure("checkpoint", scene)
+style(table, "Checkpoint chosen on the reported set.")
+
+# %% tags=["hide-input"]
+say(
+    f"For this network the report's way gives {mistaken:.3f} and the better one {honest:.3f}. "
+    f"Over {len(scene.trainings)} networks: {tell_effect(found[0])} The difference of a network "
+    f"cannot be negative, because the best epoch of a set is the best; with resampled persons it "
+    f"can."
+)
+
+# %% [markdown]
+# ## Labels joined by listing order
+#
+# The preliminary test images are files with numbers for names. A folder lists them letter by
+# letter; the label file counts. The poster's code paired the two line by line
+# {cite:p}`unnithan2021poster`.
+
+# %%
+from alllib.laboratory.labels import listing_order, official_labels
+
+official = official_labels()
+listed = [f"{place + 1}.bmp" for place in listing_order(len(official))]
+agree = (official.label == official.joined).mean()
+pairs = pd.DataFrame(
+    {
+        "file": listed[:6],
+        "gets the label of": [f"{n}.bmp" for n in range(1, 7)],
+    }
+)
+style(pairs, "The first files of the listing, and the rows they meet.")
+
+# %% tags=["hide-input"]
+ill = (official.label == "ALL").mean()
+say(
+    f"By the official label file alone, **{agree:.2%}** of {len(official):,} images keep their "
+    f"label. Two lists without any connection would agree in {ill**2 + (1 - ill) ** 2:.2%}, because "
+    f"{ill:.1%} of the images are ALL. A perfect network would have scored {agree:.2%}."
+)
+
+# %%
+table, found = measure("label_order", scene)
+style(table, "Labels joined by listing order.")
+
+# %% tags=["hide-input"]
+reached = load_recipe("unnithan2021-2x2").published["accuracy"]
+say(
+    f"{tell_effect(found[1])} The poster's {reached} cannot tell how good its network was. Scoring "
+    f"the same network again with labels joined by name would settle it."
+)
+
+# %% [markdown]
+# ## Validation reported as test
+#
+# What the report calls its test set accompanied the training {cite:p}`mir2019report`; of the
+# sheet's code the reported row is that of the last validation {cite:p}`ball2023densenet`. Two
+# cases differ: where three parts share no person, the validation part is seen too often; where
+# validation images were drawn from those that are learned, it holds persons who are known.
+
+# %%
+validation = score["validation"].max()  # the mistake: reported as it is
+test = score["test"][score["validation"].argmax()]
+say(f"First network: validation {validation:.3f}, test {test:.3f}.")
+
+# %%
+table, found = measure("validation", scene)
+style(table, "Validation reported as test.")
+
+# %% tags=["hide-input"]
+say(" ".join(tell_effect(one) for one in found))
+
+# %% [markdown]
+# The two parts show different people, so the interval is wide: most of it is the chance of who
+# stands where.
+
+# %% [markdown]
+# ## Metrics averaged over batches
+#
+# Recall and F1 are ratios. The sheet's code computes them in each batch of 16 and averages
+# {cite:p}`ball2023densenet`. A batch that lacks a class gives it a zero.
+
+# %%
+from alllib.laboratory.counting import score_batches
+
+true = scene.target[one.test]
+called = (one.outputs["test"][-1] <= 0.5).astype(int)
+mixed = np.random.default_rng(seed).permutation(len(true))
+order = np.argsort(true, kind="stable")  # as a folder per class lists them
+ways = {
+    "all at once": score_batches(true, called, len(true)),
+    "batches, shuffled": score_batches(true[mixed], called[mixed], 16),
+    "batches, by class": score_batches(true[order], called[order], 16),
+}
+ways = pd.DataFrame(ways).T.rename_axis("counted").reset_index()
+style(ways, "The same predictions, counted in three ways.")
+
+# %%
+table, found = measure("batch_metrics", scene, slides)
+style(table, "Metrics averaged over batches.")
+
+# %% tags=["hide-input"]
+say(
+    f"{tell_effect(found[2])} In the order of the classes it is another matter: "
+    f"{tell_effect(found[3])}"
+)
+
+# %% [markdown]
+# ## Dropout left on
+#
+# A network has two modes. In the one for training, dropout switches units off at random; the
+# sheet's code never leaves it {cite:p}`ball2023densenet`. In Keras the mistake is one word,
+# `network(images, training=True)`.
+
+# %%
+rows = pd.DataFrame(one.dropped[:, :6].T).add_prefix("pass ")
+rows.insert(0, "dropout off", one.outputs["test"][-1][:6])
+style(
+    rows.rename_axis("image").reset_index(),
+    "Probability of ALL of six test images; with dropout it changes.",
+)
+
+# %%
+table, found = measure("dropout", scene)
+style(table, "Dropout left on.")
+
+# %% tags=["hide-input"]
+say(tell_effect(found[0]))
+
+# %% [markdown]
+# How much is lost depends on where dropout stands. The poster's network has it in three places;
+# a network with a single one before the last layer loses less.
+
+# %% [markdown]
+# ## Accuracy below the majority rate read as learning
+#
+# The poster gives an accuracy as what its network reached for unseen patients
+# {cite:p}`unnithan2021poster`. Before an accuracy means anything, it must be held against a rule
+# that looks at no image.
+
+# %%
+recipe = load_recipe("unnithan2021-2x2")
+always = max(ill, 1 - ill)  # the commoner class for every image
+reached = recipe.published["accuracy"]
+say(
+    f"Published: {reached:.3f}. Always the commoner class: {always:.3f} "
+    f"({reached - always:+.3f})."
+)
+
+# %% [markdown]
+# Two classifiers that have learned nothing show what accuracy forgives: one always says the
+# commoner class, and one is a forest trained on shuffled labels. Without the mistake, the mean of
+# the two class recalls is reported.
+
+# %%
+table, found = measure("majority", scene)
+style(table, "Accuracy of classifiers that have learned nothing.")
+
+# %% tags=["hide-input"]
+say(tell_effect(found[0]))
+
+# %% [markdown]
+# The reverse holds too: a network below the majority rate may order images well, and its area
+# under the curve then says so.
+
+# %% [markdown]
+# ## A crop that clips one class more
+#
+# The report crops to 400 pixels and says that no nucleus is cut
+# {cite:p}`mir2019report,mir2019article`. [The page on cropping](cropping.ipynb) counts. A crop to
+# 224 pixels, the input of many networks, was made by none of the five works; it shows where a
+# harmless step turns into a leak.
+
+# %%
+from alllib.cropping import count_clipped
+
+clipped = count_clipped(scene.nuclei, [400, 224])
+style(clipped, "Nuclei that a centred crop clips, by class.")
+
+# %%
+table, found = measure("crop", scene)
+style(table, "A crop that clips one class more.")
+
+# %% tags=["hide-input"]
+say(" ".join(tell_effect(one) for one in found[1:]))
+
+# %% [markdown]
+# The crop's edge alone tells the classes apart, because it tells size. Whether the score of a
+# classifier rises or falls is another question: the edge gives back some of the size that the crop
+# takes away.
+
+# %% [markdown]
+# ## Size and colour as shortcuts
+#
+# None of the five works shows what plain numbers reach. So one cannot tell whether its network
+# sees morphology, or the size of the nucleus and the stain of the slide.
+
+# %%
+from alllib.laboratory.looks import CHANGES, typical_look
+
+look = typical_look(scene.pictures)
+place = int(scene.numbers.area.argmax())
+shown = {"as it is": scene.pictures[place]}
+for kind, change in CHANGES.items():
+    shown[kind] = change(scene.pictures[place], look)
+show(
+    plot_montage(list(shown.values()), list(shown), columns=4),
+    caption="The largest nucleus as it is, and changed in three ways.",
+    alt="One nucleus four times: " + ", ".join(shown) + ".",
+)
+
+# %%
+table, found = measure("shortcuts", scene, slides)
+style(table, "Size and colour as shortcuts.")
+
+# %% tags=["hide-input"]
+say(" ".join(tell_effect(one) for one in found[:3]))
+
+# %% [markdown]
+# A network that was never shown such changed images may fail for that reason too, so the drop is
+# the most that the shortcut can be worth to it.
+
+# %% [markdown]
+# ## Copies in augmented data
+#
+# The report draws pictures by two turns and two mirrors and says that none is seen twice
+# {cite:p}`mir2019report`. [All four may stay away](augmentation.ipynb), and then the picture is
+# the image itself.
+
+# %%
+from alllib.augmentation import plan_augmentation
+from alllib.laboratory.copies import copy_shares, expected_copies
+
+plan = plan_augmentation(scene.cells, samples=2000)
+shares = expected_copies(0.5) | copy_shares(plan)
+style(
+    pd.DataFrame([shares]),
+    "Shares of exact copies: expected, and in a plan of 2,000 pictures.",
+)
+
+# %%
+table, found = measure("copies", scene)
+style(table, "Copies in augmented data.")
+
+# %% tags=["hide-input"]
+say(f"{tell_effect(found[0])} {found[0].note}")
+
+# %% [markdown]
+# ## All of them
+#
+# The figure puts the effects side by side. Right of zero the mistake flatters; left of it the
+# work was better than its number.
+
+# %%
+from alllib.laboratory import effect_table
+
+sets = {"real images (recorded)": kept, "images of this page": live}
+sets = {title: found for title, found in sets.items() if found}
+show(
+    plot_effects(sets),
+    caption="What each mistake does, with 95 % intervals.",
+    alt=tell_effects(kept or live),
+)
+
+# %%
+style(effect_table(kept or live), "What each mistake does, in numbers.")
+
+# %% tags=["hide-input"]
+clear = [
+    one
+    for one in kept or live
+    if one.low is not None and one.low * one.high > 0
+]
+say(
+    f"Of {len(kept or live)} measured effects, {len(clear)} have an interval without zero. "
+    f"The others are no proof that the mistake is harmless: they say that it did not show with "
+    f"these systems, at this scale."
+)
+
+# %% [markdown]
+# ## Summary
+#
+# - A mistake is measured by making it, alone, on the same images.
+# - Copies on both sides of a split do the most, then shared people; averaging over batches does
+#   much only where batches lack a class.
+# - A wrong label order makes any network look as if it guessed.
+# - Beside an accuracy belong the majority rate, and what size and colour reach alone.
+#
+# ```{exercise}
+# :label: mistakes-epochs
+# Raise `passes` and look again at the checkpoint chosen on the reported set. In which direction
+# must the difference of a single network go, and why?
+# ```
+#
+# ```{solution} mistakes-epochs
+# :class: dropdown
+# It can only grow or stay while the epoch chosen on the validation part stays the same: the best
+# of more epochs on the reported set is at least as good as the best of fewer.
+# ```
+#
+# **Next**: [the verdict](verdict.ipynb), what the published numbers mean.

@@ -1,0 +1,532 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How sure is a number
+#
+# *By how much would a result differ with other people, another seed, another threshold?* A result
+# on two thousand cells sounds certain. They are cells of a few people, and that is what counts.
+#
+# :::{admonition} Before you start
+# **You will learn** why intervals are drawn by subject group and when even those are too narrow,
+# how two systems are compared, what may be fitted on the validation part, and a rule for when two
+# results count as the same.
+# **You need** [what a handful of numbers achieves](without_cnn.ipynb), whose predictions serve as
+# the example, and no GPU; the last line of the page says how long it ran.
+# **Reading time**: about twenty minutes.
+# :::
+
+# %% tags=["parameters"]
+data = "synthetic"  # synthetic, a name (cnmc2019), or a folder
+images = 600  # number of synthetic cells
+seed = 2019  # seed of the synthetic cells and of the splits
+folds = 5  # equal parts; each is the test part once
+studies = 200  # studies made up for the live simulation
+
+# %%
+import pandas as pd
+from alllib.baseline_runs import kept_predictions, run_baselines
+from alllib.baselines import get_baseline, measure_numbers, predict_baseline
+from alllib.charts import (
+    plot_coverage,
+    plot_reliability,
+    plot_seeds,
+    plot_subjects,
+)
+from alllib.coverage import METHODS, accuracy_interval, within_correlation
+from alllib.datasets import load_cells
+from alllib.downloads import official_cells, prepare_data
+from alllib.evaluation import score_predictions
+from alllib.figures import say, set_style, show
+from alllib.studies import read_study, tell_study
+from alllib.tables import interval, style
+
+# %% [markdown]
+# ## The example
+#
+# The forest on nineteen numbers, each image scored once by a forest that has not seen its subject
+# group. Its predictions on the real images are kept with the book; the same code runs here on the
+# images at hand.
+
+# %%
+set_style()
+cells = load_cells(prepare_data(data, images=images, seed=seed))
+numbers = measure_numbers(cells)
+systems = ("nineteen", "area")
+live = run_baselines(
+    cells, ("image", "group"), numbers=numbers, systems=systems, seed=seed
+).predictions
+recorded = read_study("baselines", "cnmc2019")
+real = kept_predictions("cnmc2019") if recorded else live
+
+# %%
+
+
+def choose(table, system, protocol):
+    """Pooled predictions of one system under one protocol."""
+    asked = (table.system == system) & (table.protocol == protocol)
+    return table[asked & (table.scheme == "pooled")].reset_index(drop=True)
+
+
+example = choose(real, "nineteen", "group")
+here = choose(live, "nineteen", "group")
+origin = "real images" if recorded else "images of this page"
+
+# %% tags=["hide-input"]
+say(
+    f"**Recorded.** {tell_study(recorded)}"
+    if recorded
+    else "No recorded predictions are here; the images of this page stand in for them."
+)
+
+# %% [markdown]
+# ## By image or by subject
+#
+# If cells were independent, the interval could be drawn from images. Cells of one person resemble
+# each other: where the forest errs on one, it errs on the next. The *intraclass correlation* says
+# how much.
+
+# %%
+from dataclasses import asdict
+
+
+def three_intervals(table):
+    """Interval of the accuracy by image, and by group in two ways."""
+    alone = table.assign(group=pd.NA)
+    return {
+        "images are drawn": accuracy_interval(alone, method="percentile"),
+        "groups are drawn": accuracy_interval(table, method="percentile"),
+        "groups, corrected": accuracy_interval(table),
+    }
+
+
+found = {
+    (where, how): asdict(value)
+    for where, table in ((origin, example), ("this page", here))
+    for how, value in three_intervals(table).items()
+}
+rows = [(*key, interval(value)) for key, value in found.items()]
+columns = ["images", "interval", "accuracy (95 % interval)"]
+style(pd.DataFrame(rows, columns=columns), "One accuracy, three intervals.")
+
+# %%
+alike = within_correlation(example)
+style(alike, f"How alike right answers within a group are, {origin}.")
+
+# %% tags=["hide-input"]
+width = {
+    how: found[origin, how]["high"] - found[origin, how]["low"]
+    for _, how in list(found)[:3]
+}
+people = alike.groups.sum()
+say(
+    f"The interval by group is **{width['groups are drawn'] / width['images are drawn']:.0f} times** "
+    f"as wide as that by image: {len(example):,} images say as much as a far smaller number of "
+    f"independent ones, because they come from {people} groups of subjects."
+)
+
+# %% [markdown]
+# ## Accuracy per subject
+#
+# One accuracy hides who is served badly. Each mark is one subject; its interval says how well the
+# accuracy on *this* subject is known, nothing of the next one.
+
+# %%
+from alllib.uncertainty import subject_accuracy
+
+table = subject_accuracy(example)
+worst = table.sort_values("accuracy").groupby("label").head(1)
+told = [
+    f"{r.label}: lowest {r.accuracy:.0%} ({r.images} cells)"
+    for r in worst.itertuples()
+]
+show(
+    plot_subjects(table),
+    caption=f"Accuracy on the cells of each subject, {origin}.",
+    alt="; ".join(told) + ".",
+)
+
+# %% tags=["hide-input"]
+below = table[table.accuracy < 0.5]
+say(
+    f"On **{len(below)} of {len(table)} subjects** the forest is wrong more often than right; "
+    + ", ".join(
+        f"{n} of them {label}"
+        for label, n in below.label.value_counts().items()
+    )
+    + ". Whether a forest is good for people is a question about these marks, not about cells."
+    if len(below)
+    else "On every subject the forest is right more often than wrong."
+)
+
+# %% [markdown]
+# ## How few people there are
+#
+# The official list says how many subjects stand behind each fold, without a single image.
+
+# %%
+official = official_cells()
+official = official[official.fold.str.startswith("fold_")]
+people = official.groupby(["fold", "label"])
+table = people.agg(
+    images=("image", "size"),
+    subjects=("subject", "nunique"),
+    groups=("group", "nunique"),
+)
+largest = people.subject.agg(lambda names: names.value_counts().iloc[0])
+table["share of the largest subject"] = largest / table.images
+style(
+    table.reset_index(), "Subjects behind the official folds of C-NMC 2019."
+)
+
+# %% tags=["hide-input"]
+fewest = table.subjects.idxmin()
+held = official[(official.fold == fewest[0]) & (official.label == fewest[1])]
+names = held.subject.value_counts()
+say(
+    f"All {fewest[1]} images of **{fewest[0]}** come from **{len(names)} subjects**: "
+    + ", ".join(f"{name} ({count} images)" for name, count in names.items())
+    + f". A specificity measured there is a statement about {len(names)} people, however many cells "
+    "they gave. No statistics turns that into more."
+)
+
+# %% [markdown]
+# ## Do the intervals hold what they promise?
+#
+# A 95 % interval should contain the true value in 95 of 100 studies. That can be tried: make up
+# studies with a known truth, with groups as uneven as the real ones and right answers as alike
+# within a group as those above, and count.
+
+# %%
+kept = read_study("coverage", "cnmc2019")
+if kept:
+    table = pd.DataFrame(kept.found["rows"])
+    worst = table.loc[table.groupby("method").coverage.idxmin()]
+    told = [f"{r.method} {r.coverage:.1%}" for r in worst.itertuples()]
+    show(
+        plot_coverage(table, METHODS),
+        caption="Coverage of four intervals; numbers are groups of ALL + HEM.",
+        alt="Lowest coverage: " + ", ".join(told) + ".",
+    )
+
+# %% tags=["hide-input"]
+if kept:
+    of = table.set_index(["design", "method"]).coverage
+    first, last = (list(dict.fromkeys(table.design))[i] for i in (0, 3))
+    wide = table.set_index(["design", "method"]).width
+    say(f"**Recorded.** Group sizes only, no pixels: {tell_study(kept)}")
+    say(
+        f"With groups {first}, the percentiles of the bootstrap contain the truth in only "
+        f"**{of[first, 'percentile']:.1%}** of the studies, with {last} in "
+        f"{of[last, 'percentile']:.1%}: short of the 95 % by more than three points. Groups that "
+        f"were not seen cannot be drawn. The correction for bias and acceleration does not help. "
+        f"Leaving each group out in turn, with Student's t for the few groups, gives "
+        f"{of[first, 'jackknife']:.1%} and {of[last, 'jackknife']:.1%}. The price is an honest width: "
+        f"{wide[first, 'jackknife']:.2f} instead of {wide[first, 'percentile']:.2f} with {first}."
+    )
+
+# %% [markdown]
+# The better interval is `alllib.coverage.accuracy_interval`. Tables of this book that give
+# percentiles are to be read as the narrower of the two wherever fewer than about thirty groups of a
+# class were scored. A small simulation of the same kind, now, with the groups of the images at
+# hand:
+
+# %%
+from alllib.statistic_studies import coverage_table, group_sizes
+
+simulated = coverage_table(
+    group_sizes(cells), here, groups=(3, 6, 13), repeats=studies
+)
+shown = simulated.pivot(index="design", columns="method", values="coverage")
+style(
+    shown.loc[["3 + 3", "6 + 6", "13 + 13"], list(METHODS)].reset_index(),
+    f"Coverage in {studies} made-up studies, groups of this page.",
+)
+
+# %% [markdown]
+# ## Two systems on the same images
+#
+# Two intervals that overlap do not show that two systems are alike: both were tried on the same
+# people. The difference is drawn by group, image by image; and a test changes the sign of each
+# group's difference, as if the two systems had changed places there.
+
+# %%
+from alllib.uncertainty import compare_paired
+
+pairs = {
+    "nineteen numbers: by image less by group": (
+        choose(real, "nineteen", "image"),
+        example,
+    ),
+    "by group: nineteen numbers less area alone": (
+        example,
+        choose(real, "area", "group"),
+    ),
+}
+compared = {name: compare_paired(*pair) for name, pair in pairs.items()}
+
+# %%
+rows = [
+    {
+        "difference": name,
+        "in accuracy": interval(
+            {"value": c.difference, "low": c.low, "high": c.high}
+        ),
+        "p": c.p,
+        "only the first right": c.first_only,
+        "only the second right": c.second_only,
+        "groups": c.groups,
+    }
+    for name, c in compared.items()
+]
+style(pd.DataFrame(rows), f"Paired comparisons, {origin}.")
+
+# %% tags=["hide-input"]
+leak, gain = compared.values()
+say(
+    f"Dealing out images instead of people adds **{100 * leak.difference:.1f} points** to the same "
+    f"forest on the same {leak.images:,} images (p = {leak.p:.3f}). Eighteen more numbers than the "
+    f"area change its accuracy on unseen people by {100 * gain.difference:.1f} points "
+    f"(p = {gain.p:.3f})"
+    + (
+        ", and the interval excludes zero."
+        if gain.low is not None and gain.low * gain.high > 0
+        else ", an interval that contains zero: on so few people the difference is not settled."
+    )
+)
+
+# %% [markdown]
+# ## Calibration
+#
+# Does a probability of 0.8 come true eight times in ten? The *reliability curve* compares the two,
+# the *expected calibration error* is their mean distance. One number, the *temperature*, makes all
+# probabilities less or more sure without changing any decision. It is fitted on the validation part;
+# the functions refuse any other.
+
+# %%
+from alllib.splits import make_split
+from alllib.statistic_studies import calibrate
+
+split = make_split(cells, "group", seed=seed, folds=folds)
+both = predict_baseline(get_baseline("nineteen"), split, numbers)
+live_fit = calibrate(both, "ALL")
+kept = read_study("calibration", "cnmc2019")
+fitted = kept.found if kept else live_fit
+
+# %%
+curves = {
+    "as predicted": pd.DataFrame(fitted["curves"]["before"]),
+    f"temperature {fitted['temperature']:.2f}": pd.DataFrame(
+        fitted["curves"]["after"]
+    ),
+}
+errors = fitted["errors"]
+show(
+    plot_reliability(curves),
+    caption=f"Reliability on the test part, {'real images' if kept else 'images of this page'}.",
+    alt="Calibration error before and after: "
+    + " and ".join(interval(errors[when]) for when in ("before", "after")),
+)
+
+# %% tags=["hide-input"]
+for title, fit in (
+    ("Recorded", kept and kept.found),
+    ("This page", live_fit),
+):
+    if fit:
+        held, test = fit["validation_errors"], fit["errors"]
+        better = test["after"]["value"] < test["before"]["value"]
+        say(
+            f"**{title}.** Temperature {fit['temperature']:.2f}. Calibration error on the validation "
+            f"part, which chose it: {held['before']['value']:.3f} before, "
+            f"{held['after']['value']:.3f} after; on the test part {test['before']['value']:.3f} "
+            f"before, **{test['after']['value']:.3f}** after: "
+            + ("it carried over." if better else "it did not carry over.")
+        )
+if kept:
+    counts = kept.found["groups"]
+    say(
+        "On the real images the validation part holds "
+        + " and ".join(
+            f"{n} groups of {k}" for k, n in counts["validation"].items()
+        )
+        + ", the test part "
+        + " and ".join(f"{n} of {k}" for k, n in counts["test"].items())
+        + ": what is fitted on a few people is fitted to these people."
+    )
+
+# %% [markdown]
+# ## A threshold is chosen, too
+#
+# One half is no law. A threshold for the largest balanced accuracy, or for a wanted sensitivity, is
+# chosen on the validation part and then tried on the test part, once.
+
+# %%
+rows = [
+    {
+        "rule": row["rule"],
+        "threshold": row["value"],
+        "validation: sensitivity": row["validation"]["sensitivity"],
+        "validation: specificity": row["validation"]["specificity"],
+        "test: sensitivity": interval(row["test"]["sensitivity"]),
+        "test: specificity": interval(row["test"]["specificity"]),
+    }
+    for row in fitted["thresholds"]
+]
+style(
+    pd.DataFrame(rows),
+    f"Thresholds, {'real images' if kept else 'images of this page'}.",
+)
+
+# %% tags=["hide-input"]
+wanted = fitted["thresholds"][-1]
+reached = wanted["test"]["sensitivity"]["value"]
+say(
+    f"The threshold that reached a sensitivity of {wanted['validation']['sensitivity']:.1%} on the "
+    f"validation part reaches **{reached:.1%}** on other people. A choice that was made on the test "
+    "part would have hidden this difference."
+)
+
+# %% [markdown]
+# ## Another seed
+#
+# The same run with another seed is another draw. Its deviation, too, is known only as well as the
+# number of seeds allows.
+
+# %%
+from alllib.agreement import Spread, kept_spread
+
+kept = read_study("seeds", "cnmc2019")
+rows = kept.found["rows"] if kept else []
+table = [
+    {
+        "system": row["title"],
+        "scale": row["scale"],
+        "split": row["protocol"],
+        "seeds": row["spread"]["seeds"],
+        "mean accuracy": row["spread"]["mean"],
+        "deviation": row["spread"]["deviation"],
+        "its interval": f"{row['spread']['low']:.4f} to {row['spread']['high']:.4f}",
+    }
+    for row in rows
+]
+style(pd.DataFrame(table), "Recorded: deviation between seeds, real images.")
+
+# %%
+if rows:
+    found = {
+        f"{row['title']}\nby {row['protocol']}": row["values"] for row in rows
+    }
+    show(
+        plot_seeds(found),
+        caption="Accuracy of each seed; everything else is the same.",
+        alt="; ".join(
+            f"{row['title']}, {row['protocol']}: deviation {row['spread']['deviation']:.4f}"
+            for row in rows
+        ),
+    )
+
+# %% [markdown]
+# ## When do two results count as the same?
+#
+# The rule, written before it is used:
+#
+# 1. A run that was done otherwise than published (data, split, input, epochs, pictures, initial
+#    weights) confirms nothing and contradicts nothing.
+# 2. The tolerance is the root of the sum of three squares: half of our interval by subject group,
+#    on the side of the published value; half of the binomial interval of the published value on its
+#    scored images, as no source gives one; and $\sqrt{2}\,t\,s$, where $s$ is the deviation between
+#    seeds, $t$ the quantile of Student's $t$ for the number of seeds, and $\sqrt 2$ stands there
+#    because both results are one seed each.
+# 3. A larger difference is *different*; one within the tolerance is *the same*, unless the tolerance
+#    is wider than five points: then the honest answer is *cannot tell*.
+#
+# Why so: the squares add up because people, images and seeds err independently. Twice the seed
+# deviation alone would call two runs different that merely saw other people; the interval alone
+# would forget the seed. The limit of five points is there because the very difference that this book
+# is about is hardly larger. The published interval is the least possible one, since its images were
+# not independent either: the rule is strict rather than kind. `alllib.uncertainty.same_result` is
+# this rule.
+
+# %%
+from alllib.agreement import same_result
+from alllib.comparison import deviation_table
+from alllib.records import list_records
+
+spread = kept_spread("cnmc2019") or Spread(0.01, 0.005, 0.06, 3, 0.9)
+judged = []
+for record in (r for r in list_records() if r.recorded):
+    run, published = record.run, record.run["recipe_text"]["published"]
+    other = deviation_table(record).query("same == 'no'").setting.tolist()
+    ours = accuracy_interval(record.predictions)
+    verdict = same_result(
+        published["accuracy"],
+        ours,
+        images=len(record.predictions),
+        spread=spread,
+        differences=other,
+    )
+    judged.append((run["recipe"], published["accuracy"], ours, verdict))
+
+# %%
+rows = [
+    {
+        "system": name,
+        "published": said,
+        "ours (by group)": interval(asdict(ours)),
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+    }
+    for name, said, ours, verdict in judged
+]
+style(pd.DataFrame(rows), "The rule, applied to the recorded runs.")
+
+# %% [markdown]
+# The rule on its own ground: the same system under the same split with two seeds, and under two
+# splits, where the difference is not chance.
+
+# %%
+first = score_predictions(choose(real, "nineteen", "image")).metrics
+by_group = accuracy_interval(example)
+verdict = same_result(
+    first["accuracy"].value,
+    by_group,
+    images=len(example),
+    spread=spread,
+)
+say(
+    f"By image against by group: {verdict.verdict}; {verdict.reason} The *paired* comparison above, "
+    "which knows that both were tried on the same people, is the sharper tool wherever both sets of "
+    "predictions are at hand; a published number comes without them."
+)
+
+# %% [markdown]
+# ## Summary
+#
+# - People are what is sampled: intervals are drawn by subject group, and with few groups the t
+#   interval of `accuracy_interval` is the one that holds.
+# - Two systems are compared on the same images, by group.
+# - Temperature and threshold are fitted on the validation part, and tried once.
+# - Two results are the same only by a rule that was written before.
+#
+# ```{exercise}
+# :label: statistics-groups
+# How many groups of each class would you need for an interval half as wide as that of six? Use
+# `coverage_table` with other numbers of groups.
+# ```
+#
+# ```{solution} statistics-groups
+# :class: dropdown
+# About four times as many if the interval were that of many groups; fewer here, since the quantile
+# of Student's t shrinks as well. `coverage_table(group_sizes(cells), here, groups=(6, 12, 24))`
+# gives the widths.
+# ```
+#
+# **Next**: [the results](results.ipynb).

@@ -1,0 +1,110 @@
+"""The verdict: every number of it comes from a recipe, a record or a kept study."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from alllib import verdict
+from alllib.downloads import official_files
+from alllib.recipes import load_recipe
+from alllib.verdict import (
+    HEADLINES,
+    MISTAKES,
+    REASONS,
+    plot_verdict,
+    subject_results,
+    verdict_rows,
+    verdict_table,
+)
+
+
+@pytest.fixture
+def nothing_kept(monkeypatch):
+    for name, empty in {"kept_baselines": [], "kept_effects": [], "recorded_runs": []}.items():
+        monkeypatch.setattr(verdict, name, lambda *_, found=empty: found)
+
+
+def test_published_numbers_are_those_of_the_recipes():
+    rows = verdict_rows()
+    assert [row["recipe"] for row in rows] == list(HEADLINES)
+    for row in rows:
+        assert row["published"] == load_recipe(row["recipe"]).published["accuracy"]
+        assert row["low"] is None or row["low"] < row["published"] < row["high"]
+    assert set(REASONS) == set(MISTAKES) == set(HEADLINES)
+
+
+def test_the_commonest_class_and_the_join_are_counted_from_the_official_list():
+    poster = verdict_rows()[0]
+    labels = official_files().query("phase == 'test_prelim'")["class"]
+    assert poster["majority"] == pytest.approx(labels.value_counts(normalize=True).max())
+    # Sorted by name, "10.bmp" stands before "2.bmp"; sorted by number it does not.
+    numbers = range(1, len(labels) + 1)
+    listed = sorted(numbers, key=lambda number: f"{number}.bmp")
+    by_number = dict(zip(numbers, _labels_by_number(), strict=True))
+    agree = [by_number[a] == by_number[b] for a, b in zip(listed, numbers, strict=True)]
+    assert poster["perfect"] == pytest.approx(sum(agree) / len(agree))
+    assert poster["published"] < poster["majority"]
+    assert [row["perfect"] for row in verdict_rows()[1:]] == [None] * 3
+
+
+def _labels_by_number() -> list[str]:
+    files = official_files().query("phase == 'test_prelim'")
+    number = files.path.str.extract(r"(\d+)\.bmp$", expand=False).astype(int)
+    return list(files["class"].iloc[number.argsort().to_numpy()])
+
+
+def test_what_was_not_measured_is_said_and_drawn_as_nothing(nothing_kept):
+    rows = verdict_rows()
+    table = verdict_table(rows)
+    assert (table["our run, honest split"] == "not measured").all()
+    assert (table["a handful of numbers, its split"] == "not measured").all()
+    assert rows[3]["majority"] is None
+    figure = plot_verdict(rows, subject_results())
+    labels = figure.axes[0].get_legend_handles_labels()[1]
+    assert "published" in labels and not any("our run" in label for label in labels)
+    plt.close(figure)
+
+
+def test_runs_that_are_too_short_or_from_other_weights_explain_nothing(nothing_kept, monkeypatch):
+    def record(epochs: int, weights: str):
+        metrics = {"metrics": {"accuracy": {"value": 0.7, "low": 0.6, "high": 0.8}}}
+        run = {"recipe": HEADLINES[0], "dataset": "cnmc2019", "protocol": "group",
+               "epochs": epochs, "weights": weights, "metrics": metrics,
+               "finished": "2026-11-21"}  # fmt: skip
+        return type("Record", (), {"run": run})()
+
+    for epochs, weights, shown in ((8, "none", True), (7, "none", False), (9, "imagenet", False)):
+        monkeypatch.setattr(verdict, "recorded_runs", lambda _, of=(epochs, weights): [record(*of)])
+        (row,) = verdict_rows(HEADLINES[:1])
+        assert (row["ours_honest"] is not None) == shown
+
+
+def test_kept_rows_of_the_right_split_are_taken(nothing_kept, monkeypatch):
+    def row(scheme, value, recipes=(), classifier="forest"):
+        estimate = {"value": value, "low": value, "high": value}
+        return {"scheme": scheme, "recipes": recipes, "classifier": classifier,
+                "metrics": {"accuracy": estimate}}  # fmt: skip
+
+    kept = {
+        ("cnmc2019", "image"): [
+            row("published", 0.1, ("another",)),
+            row("published", 0.2, (HEADLINES[0],), "majority"),
+            row("published", 0.3, (HEADLINES[0],)),
+        ],
+        ("cnmc2019", "group"): [row("fold", 0.4), row("pooled", 0.5)],
+    }
+    monkeypatch.setattr(verdict, "kept_baselines", lambda *key: kept.get(key, []))
+    (found,) = verdict_rows(HEADLINES[:1])
+    assert found["plain_published"]["value"] == 0.3 and found["plain_honest"]["value"] == 0.5
+
+
+def test_results_of_others_are_cited():
+    table = subject_results()
+    assert {"work", "cite", "metric", "value", "scored", "split"} <= set(table)
+    assert table.value.between(0, 1).all() and not table.isna().any(axis=None)
+    with open("book/references.bib", encoding="utf-8") as bib:
+        text = bib.read()
+    assert all(f"{{{key}," in text for key in table.cite)
+    assert isinstance(table, pd.DataFrame)
