@@ -180,7 +180,8 @@ def kept_spread(dataset: str = "cnmc2019", system: str = "") -> Spread | None:
     ----------
     dataset : str
     system : str
-        A system of the study `seeds`; the one with the largest deviation when not given.
+        A system of the study `seeds`; when not given, the one with the widest part in the
+        tolerance of `same_result`.
 
     Returns
     -------
@@ -192,7 +193,7 @@ def kept_spread(dataset: str = "cnmc2019", system: str = "") -> Spread | None:
         return None
     rows = [row for row in study.found["rows"] if system in ("", row["system"])]
     spreads = [Spread(**row["spread"]) for row in rows]
-    return max(spreads, key=lambda spread: spread.deviation, default=None)
+    return max(spreads, key=_seed_half, default=None)
 
 
 def same_result(

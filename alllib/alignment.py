@@ -16,8 +16,8 @@ from .perceptual import Sketches, band_texture, grey_and_cover, turn_grid
 
 __all__ = ["Fit", "Match", "confirm_pairs", "measure_pair", "screen_pairs"]
 
-REACH = 8  # pixels of a texture that two centres may lie apart
-SCREEN = 0.45  # correlation of textures below which a pair is not looked at closer
+REACH = 10  # pixels of a texture that two centres may lie apart
+SCREEN = 0.40  # correlation of textures below which a pair is not looked at closer
 _NEAR = 4  # pixels of the final comparison that the coarse shift may be wrong by
 
 

@@ -13,7 +13,8 @@ from .claims import STATUSES, show_value
 from .figures import COLOURS
 
 __all__ = ["find_claim", "plot_counts", "plot_digits", "plot_listing", "plot_placements",
-           "plot_possible", "plot_scores", "plot_spread", "status_counts", "status_table"]  # fmt: skip
+           "plot_possible", "plot_scores", "plot_spread", "status_counts",
+           "status_table"]  # fmt: skip
 
 HOLDING = ("confirmed", "reproduced")
 LONGEST = 70  # characters of a value in a table; the ledger has it whole
@@ -181,14 +182,17 @@ def plot_spread(draws: Sequence[float], *, marks: Mapping[str, float], label: st
     matplotlib.figure.Figure
     """
     values, counts = np.unique(np.round(draws, 6), return_counts=True)
+    if len(values) > 40:  # nearly continuous
+        counts, edges = np.histogram(draws, bins=30)
+        values = (edges[1:] + edges[:-1]) / 2
     figure, axis = plt.subplots(figsize=(7.2, 3.0), layout="constrained")
     step = np.diff(values).min() if len(values) > 1 else 0.01
-    axis.bar(values, counts / len(draws), width=0.7 * step, color="#9AA5B1")
+    axis.bar(values, counts / len(draws), width=0.8 * step, color="#9AA5B1")
     styles = zip(("-", "--", ":"), (COLOURS["ALL"], COLOURS["HEM"], "#222222"), strict=True)
     for (name, value), (line, colour) in zip(marks.items(), styles, strict=False):
         axis.axvline(value, color=colour, linestyle=line, linewidth=2, label=f"{name}: {value:.5g}")
     axis.set(xlabel=label, ylabel="share of simulations")
-    axis.legend(frameon=False, fontsize=9)
+    figure.legend(frameon=False, fontsize=9, ncols=3, loc="outside upper center")
     return figure
 
 
@@ -206,11 +210,12 @@ def plot_possible(possible: Mapping[str, Sequence[float]], printed: float) -> Fi
     matplotlib.figure.Figure
     """
     figure, axis = plt.subplots(figsize=(7.2, 1.0 + 0.55 * len(possible)), layout="constrained")
-    for place, (name, values) in enumerate(possible.items()):
+    for place, values in enumerate(possible.values()):
         near = [value for value in values if abs(value - printed) < 0.005]
         axis.plot(near, [place] * len(near), "|", color=COLOURS["HEM"], markersize=18,
                   markeredgewidth=2)  # fmt: skip
-    axis.axvline(printed, color=COLOURS["ALL"], linestyle="--", label=f"printed: {printed}")
+    axis.axvline(printed, color=COLOURS["ALL"], linewidth=7, alpha=0.35,
+                 zorder=0, label=f"printed: {printed}")  # fmt: skip
     axis.set_yticks(range(len(possible)), list(possible))
     axis.set(ylim=(-0.6, len(possible) - 0.4), xlabel="possible accuracies")
     axis.ticklabel_format(axis="x", useOffset=False)
@@ -219,7 +224,8 @@ def plot_possible(possible: Mapping[str, Sequence[float]], printed: float) -> Fi
 
 
 def plot_placements(found: pd.DataFrame, wanted: tuple[int, int]) -> Figure:
-    """Ways to place convolutions in blocks, by the two totals of parameters that each gives.
+    """Ways to place convolutions in blocks, by the two totals of parameters that each gives;
+    drawn is what lies near the printed totals.
 
     Parameters
     ----------
@@ -235,12 +241,14 @@ def plot_placements(found: pd.DataFrame, wanted: tuple[int, int]) -> Figure:
     figure, axis = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
     styles = (("^", COLOURS["HEM"]), ("s", COLOURS["validation"]), ("v", COLOURS["train"]))
     for (number, part), (mark, colour) in zip(found.groupby("convolutions"), styles, strict=False):
-        axis.plot(part.parameters / 1e6, part.unmoved, mark, color=colour, markersize=5,
-                  alpha=0.7, label=f"{number} convolutions")  # fmt: skip
-    axis.plot(wanted[0] / 1e6, wanted[1], "o", markersize=14, markerfacecolor="none",
+        axis.plot(part.parameters / 1e6, part.unmoved, mark, color=colour, markersize=6,
+                  alpha=0.8, label=f"{number} convolutions")  # fmt: skip
+    axis.plot(wanted[0] / 1e6, wanted[1], "o", markersize=16, markerfacecolor="none",
               markeredgewidth=2, color=COLOURS["ALL"], label="printed")  # fmt: skip
-    axis.set(xlabel="parameters (million)", ylabel="parameters that are not trained")
-    axis.legend(frameon=False, fontsize=9)
+    axis.set(xlabel="parameters (million)", ylabel="parameters that are not trained",
+             xlim=(0.96 * wanted[0] / 1e6, 1.04 * wanted[0] / 1e6),
+             ylim=(wanted[1] - 650, wanted[1] + 650))  # fmt: skip
+    figure.legend(frameon=False, fontsize=9, ncols=4, loc="outside upper center")
     return figure
 
 
@@ -257,13 +265,11 @@ def plot_counts(bars: Mapping[str, Mapping[str, int]]) -> Figure:
     matplotlib.figure.Figure
     """
     colours = {"ALL": COLOURS["ALL"], "HEM": COLOURS["HEM"], "no class published": "#BBBBBB"}
-    hatches = {"ALL": "", "HEM": "//", "no class published": ".."}
     figure, axis = plt.subplots(figsize=(7.2, 0.9 + 0.5 * len(bars)), layout="constrained")
     for place, counts in enumerate(bars.values()):
         left = 0
         for name, number in counts.items():
-            axis.barh(place, number, left=left, color=colours[name], hatch=hatches[name],
-                      edgecolor="white")  # fmt: skip
+            axis.barh(place, number, left=left, color=colours[name], edgecolor="white")
             dark = name != "no class published"
             axis.text(left + number / 2, place, f"{number:,}", ha="center", va="center",
                       fontsize=9, color="white" if dark else "#222222",
@@ -272,8 +278,7 @@ def plot_counts(bars: Mapping[str, Mapping[str, int]]) -> Figure:
     axis.set_yticks(range(len(bars)), list(bars))
     axis.invert_yaxis()
     axis.set_xlabel("images")
-    handles = [plt.Rectangle((0, 0), 1, 1, facecolor=colours[n], hatch=hatches[n],
-                             edgecolor="white") for n in colours]  # fmt: skip
+    handles = [plt.Rectangle((0, 0), 1, 1, facecolor=colours[n]) for n in colours]
     figure.legend(handles, list(colours), frameon=False, fontsize=9, ncols=3,
                   loc="outside upper center")  # fmt: skip
     return figure

@@ -337,7 +337,7 @@ def record_baselines(
     numbers : pandas.DataFrame, optional
         As `measure_numbers(cells)`.
     **settings
-        `folds`, `seed`, `forest_seed` of `run_baselines`.
+        `protocols`, `folds`, `seed`, `forest_seed` of `run_baselines`.
 
     Returns
     -------

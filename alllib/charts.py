@@ -123,7 +123,7 @@ def plot_subjects(table: pd.DataFrame) -> Figure:
         colour = COLOURS.get(label, _SERIES[0])
         spread = [(part.accuracy - part.low).clip(0), (part.high - part.accuracy).clip(0)]
         axis.errorbar(part.index, part.accuracy, yerr=spread, fmt="none", color=colour, alpha=0.6)
-        axis.scatter(part.index, part.accuracy, s=6 + part.images / 4, color=colour, zorder=3,
+        axis.scatter(part.index, part.accuracy, s=16 + part.images / 4, color=colour, zorder=3,
                      edgecolor="white", linewidth=0.5)  # fmt: skip
         axis.axhline(part.right.sum() / part.images.sum(), color="#555555", linestyle="--")
         axis.set(title=f"{label}: {len(part)} subjects", xticks=[], ylim=(-0.03, 1.03))
@@ -155,11 +155,11 @@ def plot_coverage(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
         part = table[table.method == method].set_index("design").reindex(designs)
         if part.coverage.isna().all():
             continue
-        places = np.arange(len(designs)) + (number - 1.5) * 0.08
+        places = np.arange(len(designs)) + (number - 1.5) * 0.15
         spread = [part.coverage - part.low, part.high - part.coverage]
         axis.errorbar(places, part.coverage, yerr=spread, fmt=_MARKERS[number], capsize=2,
-                      linestyle=_DASHES[number], color=_SERIES[number], label=title)  # fmt: skip
-    axis.set_xticks(range(len(designs)), designs, fontsize=9)
+                      color=_SERIES[number], label=title)  # fmt: skip
+    axis.set_xticks(range(len(designs)), [name.replace(": ", "\n") for name in designs])
     axis.set(
         ylabel="share of intervals with the truth", ylim=(min(0.75, table.low.min()) - 0.01, 1)
     )

@@ -89,8 +89,8 @@ class Duplicates:
     @property
     def cross_subject_pairs(self) -> pd.DataFrame:
         """Pairs of any kind under two subject names."""
-        one, two = self.pairs.first_subject, self.pairs.second_subject
-        return self.pairs[(one.notna() & two.notna() & (one != two)).fillna(False).astype(bool)]
+        known = self.pairs.dropna(subset=["first_subject", "second_subject"])
+        return known[known.first_subject.astype(object) != known.second_subject.astype(object)]
 
 
 def find_duplicates(cells: pd.DataFrame, *, near: bool = True) -> Duplicates:

@@ -37,8 +37,8 @@ def measure_duplicates(cells: pd.DataFrame, duplicates: Duplicates) -> dict:
     pairs = duplicates.pairs
     label = cells.set_index("image").label
     same_class = pairs["first"].map(label).eq(pairs["second"].map(label))
-    subject = pairs.first_subject.eq(pairs.second_subject).fillna(False)
-    field = pairs.first_field.eq(pairs.second_field).fillna(False)
+    subject = _equal(pairs.first_subject, pairs.second_subject)
+    field = _equal(pairs.first_field, pairs.second_field)
     return {
         **found,
         "shared": shared_rows(duplicates, cells),
@@ -53,6 +53,11 @@ def measure_duplicates(cells: pd.DataFrame, duplicates: Duplicates) -> dict:
         },
         "images_in_pairs": len(set(pairs["first"]) | set(pairs["second"])),
     }
+
+
+def _equal(one: pd.Series, two: pd.Series) -> pd.Series:
+    """Where both are known and the same."""
+    return one.notna() & (one.astype(object).fillna("") == two.astype(object).fillna(""))
 
 
 def shared_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:

@@ -58,8 +58,8 @@ def choose_pairs(pairs: pd.DataFrame, count: int = 6) -> pd.DataFrame:
     pandas.DataFrame
         At most `count` rows, no image twice.
     """
-    cross = pairs.first_subject.ne(pairs.second_subject).fillna(False).astype(bool)
     ends = pairs[["first_subject", "second_subject"]].astype(str).to_numpy().tolist()
+    cross = np.array([one != two for one, two in ends], bool)
     ranked = pairs.assign(cross=~cross, names=[frozenset(two) for two in ends])
     # The first pair of each kind and couple of names, then the second, and so on.
     ranked["turn"] = ranked.groupby(["kind", "names"], sort=False).cumcount()

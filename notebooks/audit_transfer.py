@@ -111,7 +111,7 @@ drawn = rng.hypergeometric(ill, len(classes) - ill, size, draws)
 # %%
 from alllib.audits import plot_spread
 
-shares = np.round(drawn / size, 3)
+shares = drawn / size
 show(
     plot_spread(
         shares,

@@ -561,4 +561,4 @@ say(
 # say how strong the evidence is.
 # ```
 #
-# **Next**: [the results](results.ipynb) of all systems.
+# **Next**: [what a handful of numbers scores](without_cnn.ipynb) without any network.

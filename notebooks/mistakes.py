@@ -131,9 +131,13 @@ table, found = measure("image_split", scene, slides)
 style(table, "Split by image.")
 
 # %% tags=["hide-input"]
-say(tell_effect(found[0]))
+say(" ".join(tell_effect(found[place]) for place in (0, 2)))
 
 # %% [markdown]
+# The forest sees numbers in which persons differ, and keeps whole images in its leaves. A small
+# network at a small input, trained for few epochs, has little room to remember anybody; a larger
+# one that is trained for long may have.
+#
 # ## Multiplied before the split
 #
 # The transfer-learning paper shows a matrix of its test images {cite:p}`garg2021transfer`. Its
@@ -341,8 +345,8 @@ style(table, "Dropout left on.")
 say(tell_effect(found[0]))
 
 # %% [markdown]
-# How much is lost depends on where dropout stands. The poster's network has it in three places;
-# a network with a single one before the last layer loses less.
+# How much is lost depends on where dropout stands, how large its share is and how sure the
+# network is; the number of another network may be another one.
 
 # %% [markdown]
 # ## Accuracy below the majority rate read as learning
@@ -494,8 +498,8 @@ say(
 # ## Summary
 #
 # - A mistake is measured by making it, alone, on the same images.
-# - Copies on both sides of a split do the most, then shared people; averaging over batches does
-#   much only where batches lack a class.
+# - Of the mistakes that flatter, copies on both sides of a split do the most; averaging over
+#   batches does much only where batches lack a class.
 # - A wrong label order makes any network look as if it guessed.
 # - Beside an accuracy belong the majority rate, and what size and colour reach alone.
 #

@@ -87,7 +87,9 @@ style(reported, "What the sources report.")
 # is known. The scale of a run stands in its row: one at a small input, for few epochs, from random
 # weights says nothing of its source. Where it scores below the commonest class, look at the area
 # under the curve too: after few steps the running averages of batch normalisation still lag, as
-# [the page of the proposed network](proposed_model.ipynb) shows.
+# [the page of the proposed network](proposed_model.ipynb) shows. *Accuracy without a CNN* is that
+# of [a handful of numbers](without_cnn.ipynb) on the very split of the run; *other draws* marks
+# one that is pooled over the folds of the same protocol instead.
 
 # %%
 recorded = [record for record in records if record.recorded]
@@ -160,4 +162,4 @@ style(result_table(variants), caption)
 # `alllib results --json`
 # ```
 #
-# **Next**: [run the study yourself](../book/running.md).
+# **Next**: [how fast, and against what](benchmarks.ipynb).

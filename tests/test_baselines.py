@@ -1,4 +1,4 @@
-"""Nineteen numbers per image, and a forest that sees only the training part."""
+"""A handful of numbers per image, and classifiers that never see the scored part."""
 
 from __future__ import annotations
 
@@ -10,8 +10,20 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from alllib.baselines import FEATURES, describe_images, predict_forest
+from alllib.baselines import (
+    BASELINES,
+    FEATURES,
+    Baseline,
+    baselines_for,
+    describe_images,
+    get_baseline,
+    measure_numbers,
+    predict_baseline,
+    predict_forest,
+)
+from alllib.datasets import DATASETS
 from alllib.errors import DataError, SplitError
+from alllib.features import COLOURS, CORNER
 from alllib.splits import make_split
 
 
@@ -95,3 +107,77 @@ def test_forest_refuses_a_split_without_its_certificate(split, features):
     moved = split.cells.assign(part=split.cells.part.replace({"test": "train", "train": "test"}))
     with pytest.raises(SplitError, match="other data"):
         predict_forest(replace(split, cells=moved), features)
+
+
+def test_every_data_set_has_its_baselines_and_the_commonest_class():
+    for name in DATASETS:
+        systems = [entry.name for entry in baselines_for(name)]
+        assert "majority" in systems and len(systems) > 2
+    assert [len(BASELINES[n].numbers) for n in ("nineteen", "area", "six", "mean")] == [19, 1, 6, 3]
+    with pytest.raises(DataError, match="no baseline for"):
+        baselines_for("cifar")
+    with pytest.raises(DataError, match="Did you mean 'nineteen'|no baseline"):
+        get_baseline("ninteen")
+
+
+def test_every_baseline_sees_numbers_that_are_measured():
+    known = {*FEATURES, *COLOURS, *CORNER}
+    for entry in BASELINES.values():
+        assert set(entry.numbers) <= known
+
+
+def small(numbers: tuple[str, ...], classifier: str) -> Baseline:
+    return Baseline("small", "small", ("cnmc2019",), numbers, classifier)
+
+
+def test_baseline_sees_its_own_numbers_alone(split, features):
+    noisy = features.assign(b=np.arange(len(features)))
+    one = small(("a",), "forest")
+    first, again = (predict_baseline(one, split, n) for n in (features, noisy))
+    assert first.equals(again)
+    assert first.equals(predict_forest(split, features[["a"]]))
+    with pytest.raises(DataError, match="lack c"):
+        predict_baseline(small(("a", "c"), "forest"), split, features)
+
+
+def test_logistic_regression_keeps_the_order_of_one_number(split, features):
+    found = predict_baseline(small(("a",), "logistic"), split, features)
+    ordered = found.p_ALL.to_numpy()[np.argsort(features.a[found.image].to_numpy())]
+    assert (np.diff(ordered) >= 0).all() and len(set(ordered)) > 10
+    scaled = features.assign(a=features.a * 1e6 + 5)
+    same = predict_baseline(small(("a",), "logistic"), split, scaled)
+    assert np.allclose(same.p_ALL, found.p_ALL)
+
+
+def test_commonest_class_has_the_shares_of_the_training_part(split, features):
+    found = predict_baseline(small((), "majority"), split, features)
+    share = (split.part("train").label == "ALL").mean()
+    assert found.p_ALL.to_list() == pytest.approx([share] * len(found))
+
+
+def test_baseline_may_learn_from_the_validation_part_and_never_from_the_scored_one(split, features):
+    one = small(("a",), "forest")
+    found = predict_baseline(one, split, features, learn=("train", "validation"))
+    assert set(found.part) == {"test"}
+    less = predict_baseline(one, split, features)
+    assert not found.p_ALL.equals(less.p_ALL[less.part == "test"].reset_index(drop=True))
+    with pytest.raises(SplitError, match="may not learn from the test part"):
+        predict_baseline(one, split, features, learn=("train", "test"))
+
+
+def test_image_without_numbers_is_named(split, features):
+    with pytest.raises(DataError, match="1 images have no numbers") as caught:
+        predict_forest(split, features.iloc[1:])
+    assert features.index[0] in str(caught.value)
+
+
+def test_numbers_follow_the_data_set(tmp_path):
+    image = np.full((24, 24, 3), 90, np.uint8)
+    cells = save(tmp_path, {"a": image, "b": image})
+    for dataset, first in (("synthetic", "area"), ("ball2021", "mean_r")):
+        cells.attrs["dataset"] = dataset
+        found = measure_numbers(cells)
+        assert list(found.index) == ["a", "b"] and list(found)[0] == first
+    cells.attrs["dataset"] = ""
+    with pytest.raises(DataError, match="no baseline"):
+        measure_numbers(cells)

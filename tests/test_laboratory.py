@@ -131,6 +131,7 @@ def training(scene: Scene, **changes) -> Training:
         "dropped": np.stack([right["test"], 1 - right["test"]]),
         "altered": {kind: np.full(len(test), 0.5, "f4") for kind in
                     ("nuclei scaled to one area", "mean colour removed", "grey")},
+        "refitted": 1 - right["test"],
     }  # fmt: skip
     return Training(**(given | changes))
 
@@ -260,6 +261,7 @@ def test_nearest_neighbour_knows_a_twin_in_another_fold_and_no_one_else():
     assert leaked.all() and 0.35 < honest.mean() < 0.65
 
 
+@pytest.mark.slow
 def test_multiplying_before_the_split_leaks(scene):
     noise = np.random.default_rng(5).normal(size=(len(scene.cells), 4))
     effects = oversample_first(replace(scene, numbers=pd.DataFrame(noise)))
@@ -359,7 +361,9 @@ def test_labels_joined_by_listing(scene):
     perfect = join_by_listing(right)[1]
     share = SUBJECTS["ALL"] / sum(SUBJECTS.values())
     assert perfect.honest == 1
-    assert perfect.mistaken == pytest.approx(share**2 + (1 - share) ** 2, abs=0.05)
+    stay = (listing_order(len(scene.cells)) == np.arange(len(scene.cells))).mean()
+    by_chance = share**2 + (1 - share) ** 2
+    assert perfect.mistaken == pytest.approx(stay + (1 - stay) * by_chance, abs=0.05)
     assert forest.dataset == "synthetic" and forest.repeats == 10
 
 
@@ -384,7 +388,7 @@ def test_changed_looks():
     picture = np.roll(disc(20), 30, axis=1)
     scaled = same_size(picture, area=np.pi * 40**2)
     mask = scaled.max(axis=2) > 20
-    assert mask.sum() == pytest.approx(np.pi * 40**2, rel=0.05)
+    assert mask.sum() == pytest.approx(np.pi * 40**2, rel=0.08)  # a soft rim counts
     assert np.argwhere(mask).mean(axis=0) == pytest.approx([74.5, 74.5], abs=1)
     moved = same_colour(picture, np.array([100.0, 70.0, 120.0]))
     assert moved[picture.max(2) > 20].mean(axis=0) == pytest.approx([100, 70, 120])
@@ -399,8 +403,9 @@ def test_area_that_tells_the_class_is_a_shortcut(learned):
     told = learned.numbers.assign(area=(learned.target == 0) * 1.0)
     area, colour, *networks = lean_on_looks(replace(learned, numbers=told))
     assert (area.honest, area.mistaken) == (0.5, 1.0)
-    assert colour.mistaken < 0.8 and len(networks) == 3
-    assert {(one.honest, one.mistaken) for one in networks} == {(0.5, 1.0)}
+    assert colour.mistaken < 0.8 and len(networks) == 4
+    assert {(one.honest, one.mistaken) for one in networks[:3]} == {(0.5, 1.0)}
+    assert (networks[3].honest, networks[3].mistaken) == (0.0, 1.0)
 
 
 def test_copies_of_a_known_plan():
@@ -464,14 +469,16 @@ def test_registry_names_works_that_are_in_the_bibliography():
     assert len(MISTAKES) == 11
 
 
+@pytest.mark.slow
 def test_every_mistake_is_measured_under_its_key(learned):
     effects = laboratory.measure_mistakes(learned)
     assert list(dict.fromkeys(one.key for one in effects)) == list(MISTAKES)
     rows = [(one.key, one.system, one.unit) for one in effects]
     assert len(set(rows)) == len(rows)  # the figure has one row for each
     figure = plot_effects({"recorded": effects, "live": effects[:5]})
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == [one.title for one in MISTAKES.values()]
+    labels = [text for text in figure.axes[0].get_yticklabels() if text.get_fontweight() == "bold"]
+    assert [text.get_text() for text in labels] == [one.title for one in MISTAKES.values()]
+    assert len(figure.axes[0].get_yticklabels()) == len(effects) + len(MISTAKES)
     assert "split by image" in tell_effects(effects)
     table = laboratory.effect_table(effects)
     assert len(table) == len(effects)

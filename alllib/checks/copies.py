@@ -16,8 +16,7 @@ from ..augmentation import (
 from ..recipes import load_recipe
 from .finding import Finding
 
-__all__ = ["copy_share", "distinct_pictures", "drawn_copies", "fires", "forms", "pictures",
-           "times_seen"]  # fmt: skip
+__all__ = ["copy_share", "distinct_pictures", "drawn_copies", "fires", "forms", "times_seen"]
 
 
 @functools.cache
@@ -33,14 +32,10 @@ def _plan(recipe: str) -> pd.DataFrame:
     )
 
 
-def pictures(recipe: str) -> int:
-    """Pictures that a plan draws."""
-    return len(_plan(recipe))
-
-
-def forms(recipe: str) -> int:
-    """In how many forms the plan shows images."""
-    return int(_plan(recipe).symmetry.nunique())
+def forms(recipe: str) -> Finding:
+    """In how many forms the plan shows images; one would be no augmentation."""
+    number = int(_plan(recipe).symmetry.nunique())
+    return Finding(number, agrees=number > 1)
 
 
 def copy_share(recipe: str, true: bool) -> float:

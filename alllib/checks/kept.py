@@ -71,15 +71,15 @@ def recorded(
     value = round(scores["value"], 4)
     note = (
         f"Kept run {run.run['id']}, split by {run.run['protocol']}, "
-        f"on {sum(run.run['images'].values()):,} images. {rule.reason}"
+        f"on {sum(run.run['images'].values()):,} images: {value}."
     )
     if rule.verdict == "cannot tell":
         reason = (
             f"The nearest kept run says nothing of the figure. {rule.reason} A run with every "
             f"setting of the recipe would: {command}."
         )
-        return Finding(value, note.removesuffix(f" {rule.reason}"), reason)
-    return Finding(value, note, agrees=rule.verdict == "same")
+        return Finding(None, note, reason)  # a value of another run would look like an answer
+    return Finding(value, f"{note} {rule.reason}", agrees=rule.verdict == "same")
 
 
 def _scored_images(recipe: str) -> int | None:

@@ -10,8 +10,8 @@ from typing import Any
 from ..recipes import load_recipe
 from .finding import Finding
 
-__all__ = ["auxiliary", "block_filters", "convolutional", "counted_layers", "kernels",
-           "layer_table", "operations", "output_layer", "parameters", "pools", "ranked",
+__all__ = ["auxiliary", "convolutional", "counted_layers", "kernels",
+           "layer_table", "parameters", "pools", "ranked",
            "renumbered", "residual_depth", "residual_skip", "strides", "units"]  # fmt: skip
 
 
@@ -123,12 +123,6 @@ def kernels(recipe: str) -> list[int]:
     return sorted({layer["kernel_size"][0] for layer in describe(recipe).of_kind("Conv2D")})
 
 
-def block_filters(recipe: str) -> list[int]:
-    """Filters of the first convolution of each block."""
-    layers = describe(recipe).of_kind("Conv2D")
-    return [layer["filters"] for layer in layers if layer["name"].endswith("_conv1")]
-
-
 def pools(recipe: str) -> list[list[int]]:
     """Window and step of the max poolings that a network uses, without repetition."""
     layers = describe(recipe).of_kind("MaxPooling2D")
@@ -140,20 +134,10 @@ def units(recipe: str) -> list[int]:
     return [layer["units"] for layer in describe(recipe).of_kind("Dense")][:-1]
 
 
-def output_layer(recipe: str) -> str:
-    """Activation of the last layer."""
-    return describe(recipe).of_kind("Dense")[-1]["activation"]
-
-
 def strides(recipes: list[str]) -> list[int]:
     """Steps of the convolutions of some networks, without repetition."""
     layers = [layer for recipe in recipes for layer in describe(recipe).of_kind("Conv2D")]
     return sorted({layer["strides"][0] for layer in layers})
-
-
-def operations(recipe: str) -> float:
-    """Operations for one image, in billions; a multiplication and an addition count as two."""
-    return round(describe(recipe).flops / 1e9, 2)
 
 
 def ranked(recipe: str, others: list[str], quantity: str) -> Finding:

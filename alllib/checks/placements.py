@@ -8,36 +8,43 @@ from itertools import product
 from ..recipes import load_recipe
 from .finding import Finding
 
-__all__ = ["count_of_convolutions", "input_sides", "weighted_layers"]
+__all__ = ["count_of_convolutions", "filters_that_fit", "output_units", "printed_rows",
+           "weighted_layers", "windows_that_fit"]  # fmt: skip
+
+LARGEST = 7  # side of the windows that are tried
 
 
-def _weights(repeats: Sequence[int], filters: Sequence[int]) -> tuple[int, int]:
-    """All weights, and those that no gradient moves, of 3x3 convolutions with bias and
+def _weights(repeats: Sequence[int], filters: Sequence[int], window: int = 3) -> tuple[int, int]:
+    """All weights, and those that no gradient moves, of convolutions with bias and
     normalisation."""
     total = unmoved = 0
     depth = 3
     for number, width in zip(repeats, filters, strict=True):
         for _ in range(number):
-            total += (9 * depth + 1) * width + 4 * width
+            total += (window * window * depth + 1) * width + 4 * width
             unmoved += 2 * width
             depth = width
     return total, unmoved
 
 
+def _printed(recipe: str) -> tuple[int, int]:
+    """Printed totals of the convolutional part: all weights, and those not trained."""
+    published = load_recipe(recipe).published
+    total = published["convolutional_parameters"]
+    return total, total - published["convolutional_trainable"]
+
+
+def _ways(convolutions: int, blocks: int) -> list[tuple[int, ...]]:
+    """Ways to place so many convolutions in blocks of at least one."""
+    longest = convolutions - blocks + 1
+    every = product(range(1, longest + 1), repeat=blocks)
+    return [way for way in every if sum(way) == convolutions]
+
+
 def _fitting(recipe: str, convolutions: int) -> tuple[int, list[tuple[int, ...]]]:
     """How many ways there are to place so many convolutions, and those that fit the totals."""
-    known = load_recipe(recipe)
-    filters, published = known.architecture.settings["filters"], known.published
-    wanted = (
-        published["convolutional_parameters"],
-        published["convolutional_parameters"] - published["convolutional_trainable"],
-    )
-    longest = convolutions - len(filters) + 1
-    ways = [
-        way
-        for way in product(range(1, longest + 1), repeat=len(filters))
-        if sum(way) == convolutions
-    ]
+    filters, wanted = load_recipe(recipe).architecture.settings["filters"], _printed(recipe)
+    ways = _ways(convolutions, len(filters))
     return len(ways), [way for way in ways if _weights(way, filters) == wanted]
 
 
@@ -62,9 +69,42 @@ def weighted_layers(recipe: str) -> int:
     return number + len(settings["dense"]) + 1
 
 
-def input_sides(side: int, pools: int) -> list[int]:
-    """Smallest and largest input that so many poolings by two, rounded up, make `side` wide."""
-    smallest = largest = side
-    for _ in range(pools):
-        smallest, largest = 2 * smallest - 1, 2 * largest
-    return [smallest, largest]
+def windows_that_fit(recipe: str) -> list[int]:
+    """Sides of convolution windows for which some placement gives the printed totals."""
+    filters, wanted = load_recipe(recipe).architecture.settings["filters"], _printed(recipe)
+    ways = [way for number in range(6, 16) for way in _ways(number, len(filters))]
+    return [
+        window
+        for window in range(1, LARGEST + 1)
+        if any(_weights(way, filters, window) == wanted for way in ways)
+    ]
+
+
+def filters_that_fit(published: list, recipe: str) -> Finding:
+    """Numbers of filters for which the printed totals come out: as printed, or one of the
+    blocks above the printed rows halved or doubled."""
+    wanted, rows = _printed(recipe), load_recipe(recipe).published["layers"]
+    known = {int(name[5]): shape[-1] for name, shape, _ in rows if "_conv" in name}
+    repeats = tuple(sum(f"block{number}_conv" in row[0] for row in rows) for number in known)
+    hidden = [place for place in range(len(published)) if place + 1 not in known]
+    tried = [[known.get(place + 1, width) for place, width in enumerate(published)]]
+    for place in hidden:
+        for factor in (0.5, 2):
+            other = list(tried[0])
+            other[place] = int(other[place] * factor)
+            tried.append(other)
+    ways = [(*first, *repeats) for first in product(range(1, 10), repeat=len(hidden))]
+    fits = [one for one in tried if any(_weights(way, one) == wanted for way in ways)]
+    note = f"Of {len(tried)} lists tried above the printed rows, {len(fits)} give the totals."
+    return Finding(fits[0] if len(fits) == 1 else fits, note)
+
+
+def printed_rows(recipe: str, name: str) -> int:
+    """Rows of the printed layer table whose name begins so."""
+    rows = load_recipe(recipe).published["layers"]
+    return sum(row[0].startswith(f"{name}_") for row in rows)
+
+
+def output_units(recipe: str) -> int:
+    """Width of the last row of the printed layer table."""
+    return load_recipe(recipe).published["layers"][-1][1][0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 
 from ..figures import COLOURS
@@ -29,19 +30,16 @@ def plot_effects(effects: dict[str, Sequence[Effect]]) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    names = _rows(effects)
-    heights, ticks, titles = _places(names)
-    figure, axis = plt.subplots(figsize=(8.2, 0.9 + 0.27 * -min(heights.values())),
-                                layout="constrained")  # fmt: skip
+    heights, ticks = _places(_rows(effects))
+    figure, axis = plt.subplots(figsize=(8.2, 0.9 + 0.25 * len(ticks)), layout="constrained")
     axis.axvline(0, color="#777777", linewidth=0.9)
     for kind, (title, found) in enumerate(effects.items()):
         shift = 0.0 if len(effects) == 1 else 0.15 * (1 - 2 * kind)
         _draw(axis, found, heights, shift=shift, mark=_MARKS[kind], colour=_SHADES[kind],
               title=title)  # fmt: skip
-    axis.set_yticks(list(heights.values()), ticks, fontsize=7.5)
-    for height, text in titles:
-        axis.text(0.005, height, text, transform=axis.get_yaxis_transform(), fontsize=8.5,
-                  fontweight="bold", va="center")  # fmt: skip
+    axis.set_yticks(-np.arange(len(ticks)), ticks, fontsize=7.5)
+    for place, label in enumerate(axis.get_yticklabels()):
+        label.set_fontweight("normal" if -place in heights.values() else "bold")
     axis.set(
         ylim=(min(heights.values()) - 0.7, 0.7),
         xlabel="with the mistake less without it (accuracy, AUC, F1, recall or share)",
@@ -59,18 +57,19 @@ def _rows(effects: dict[str, Sequence[Effect]]) -> list[tuple[str, str, str]]:
     return sorted(rows, key=lambda row: order.index(row[0]))
 
 
-def _places(names: Sequence[tuple[str, str, str]]):
-    """Height of each row, their labels, and height and text of each mistake's title."""
-    heights, ticks, titles, height, before = {}, [], [], 0, None
+def _places(names: Sequence[tuple[str, str, str]]) -> tuple[dict, list[str]]:
+    """Height of each row, and the labels from the top down: titles of mistakes, and rows."""
+    heights: dict[tuple[str, str, str], int] = {}
+    ticks: list[str] = []
+    before = None
     for name in names:
         key, system, unit = name
         if key != before:
-            titles.append((height, get_mistake(key).title))
-            height, before = height - 1, key
-        heights[name] = height
+            ticks.append(get_mistake(key).title)
+            before = key
+        heights[name] = -len(ticks)
         ticks.append(f"{system}: {unit}")
-        height -= 1
-    return heights, ticks, titles
+    return heights, ticks
 
 
 def _draw(axis, found: Sequence[Effect], heights: dict, *, shift, mark, colour, title) -> None:

@@ -13,6 +13,7 @@ __all__ = ["FOLDS", "deal_images", "deal_out", "name_stretches", "predict_folds"
 
 FOLDS = 5
 TREES = 100
+SERIAL_BELOW = 1000  # rows: threads would take longer to start than to work
 RUNS = 20  # stretches of neighbouring numbers per class, where no subject is named
 
 
@@ -65,10 +66,13 @@ def predict_folds(
         Shape (n, classes), float32.
     """
     values = np.asarray(numbers, "f4")
+    workers = 1 if len(values) < SERIAL_BELOW else -1
     found = np.zeros((len(values), target.max() + 1), "f4")
     for number in np.unique(fold):
         held = fold == number
-        forest = RandomForestClassifier(trees, min_samples_leaf=2, random_state=seed, n_jobs=-1)
+        forest = RandomForestClassifier(
+            trees, min_samples_leaf=2, random_state=seed, n_jobs=workers
+        )
         forest.fit(values[~held], target[~held])
         forest.n_jobs = 1  # threads would add up the trees in another order each time
         found[np.ix_(held, forest.classes_)] = forest.predict_proba(values[held])

@@ -107,22 +107,31 @@ def lean_on_looks(scene: Scene) -> list[Effect]:
                 note="Honest: AUC without knowledge. Folds by subject group.",
             )
         )  # fmt: skip
-    networks = require_networks(scene) if scene.trainings else ()
-    return effects + [_change_looks(scene, kind) for kind in CHANGES if networks]
+    if not scene.trainings:
+        return effects
+    unfamiliar = "The network has seen no such images, and a part of the loss may be due to that."
+    for kind in CHANGES:
+        changed = [one.altered[kind] for one in scene.trainings]
+        effects.append(_change_looks(scene, changed, kind, unfamiliar))
+    refitted = [one.refitted for one in scene.trainings]
+    return [
+        *effects,
+        _change_looks(scene, refitted, "trained and tested at one area", "Nothing is unfamiliar."),
+    ]
 
 
-def _change_looks(scene: Scene, kind: str) -> Effect:
-    columns, ill = [], []
-    for one in require_networks(scene):
-        ill.append(scene.target[one.test] == 0)
-        plain = one.outputs["test"][-1]
-        columns.append({"rows": one.test, "honest": one.altered[kind], "mistaken": plain})
+def _change_looks(scene: Scene, changed: list[np.ndarray], kind: str, note: str) -> Effect:
+    """AUC of the networks as they are, against that without some of the looks."""
+    networks = require_networks(scene)
+    columns = [
+        {"rows": one.test, "honest": without, "mistaken": one.outputs["test"][-1]}
+        for one, without in zip(networks, changed, strict=True)
+    ]
+    ill = np.concatenate([scene.target[one.test] == 0 for one in networks])
     table = describe_repeats(scene, columns)
     return measure_effect(
-        "shortcuts", table, rate_areas(table, np.concatenate(ill)), unit="AUC",
-        system=f"small network, {kind}", draw_repeats=True,
-        note="Honest: AUC on the changed test images. The network has seen none of this kind, so "
-        "a part of the loss is that of the unfamiliar.",
+        "shortcuts", table, rate_areas(table, ill), unit="AUC", system=f"small network, {kind}",
+        draw_repeats=True, note=f"Honest: AUC on the changed test images. {note}",
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from ..images import resize
 from ..parallel import map_images
 from ..splits import split_groups
 from .folds import FOLDS
-from .looks import alter_pictures, typical_look
+from .looks import alter_pictures, same_size, typical_look
 from .network import predict, predict_with_dropout, train_small
 
 __all__ = ["Training", "train_all"]
@@ -44,6 +44,9 @@ class Training:
         Shape (draws, rows of `test`): outputs with dropout on.
     altered : dict of str to numpy.ndarray
         Kind of change to outputs for the changed test images.
+    refitted : numpy.ndarray
+        Shape (rows of `test`,): outputs after the last epoch of a network that was trained and
+        scored on nuclei scaled to one area.
     """
 
     seed: int
@@ -55,6 +58,7 @@ class Training:
     twin: np.ndarray
     dropped: np.ndarray
     altered: dict[str, np.ndarray]
+    refitted: np.ndarray
 
 
 def train_all(
@@ -78,50 +82,62 @@ def train_all(
     """
     if not seeds:
         return ()
-    inputs = _shrunk(pictures, size)
     look = typical_look(pictures)
-    return tuple(_train(cells, pictures, inputs, seed, epochs=epochs, look=look) for seed in seeds)
+    scaled = map_images(
+        partial(same_size, area=look[0]), pictures, title="scaling nuclei", threads=True
+    )
+    bench = _Bench(cells, pictures, look, _shrunk(pictures, size), _shrunk(list(scaled), size))
+    return tuple(_train(bench, seed, epochs) for seed in seeds)
 
 
-def _shrunk(pictures: np.ndarray, size: int) -> np.ndarray:
+@dataclass(frozen=True)
+class _Bench:
+    """What all trainings share: pictures, and what the networks see of them (`inputs`), and of
+    nuclei scaled to one area."""
+
+    cells: pd.DataFrame
+    pictures: np.ndarray
+    look: tuple[float, np.ndarray]
+    inputs: np.ndarray
+    scaled: np.ndarray
+
+
+def _shrunk(pictures: Sequence[np.ndarray], size: int) -> np.ndarray:
     shrink = partial(resize, size=size)
     return np.stack(list(map_images(shrink, pictures, title="shrinking", threads=True)))
 
 
-def _train(
-    cells: pd.DataFrame,
-    pictures: np.ndarray,
-    inputs: np.ndarray,
-    seed: int,
-    *,
-    epochs: int,
-    look: tuple[float, np.ndarray],
-) -> Training:
+def _train(bench: _Bench, seed: int, epochs: int) -> Training:
+    train, validation, test = _parts(bench.cells, seed)
+    target = (bench.cells.label == "ALL").to_numpy(int)
+    scored = _halve(bench.cells.group.to_numpy(str)[test], seed)
+    fit = partial(train_small, target=target, epochs=epochs, seed=seed)
+    network, outputs = fit(
+        bench.inputs, train=train, watch={"validation": validation, "test": test}
+    )
+    dropped = predict_with_dropout(network, bench.inputs[test], draws=DRAWS)
+    altered = {
+        kind: predict(network, _shrunk(changed, bench.inputs.shape[1]))
+        for kind, changed in alter_pictures(bench.pictures[test], bench.look).items()
+    }
+    swapped = _swap(train, np.delete(test, scored), target, seed)
+    _, twin = fit(bench.inputs, train=swapped, watch={"scored": test[scored]})
+    _, refitted = fit(bench.scaled, train=train, watch={"test": test})
+    return Training(
+        seed=seed, fold=seed % FOLDS, validation=validation, test=test, scored=scored,
+        outputs=outputs, twin=twin["scored"][-1], dropped=dropped, altered=altered,
+        refitted=refitted["test"][-1],
+    )  # fmt: skip
+
+
+def _parts(cells: pd.DataFrame, seed: int) -> list[np.ndarray]:
+    """Rows of the training, validation and test part of a split by subject group."""
     split = split_groups(cells, folds=FOLDS, fold=seed % FOLDS)
     place = pd.Series(np.arange(len(cells)), index=cells.image)
-    train, validation, test = (
+    return [
         np.sort(place[split.part(part).image].to_numpy())
         for part in ("train", "validation", "test")
-    )
-    target = (cells.label == "ALL").to_numpy(int)
-    scored = _halve(cells.group.to_numpy(str)[test], seed)
-    known = np.delete(test, scored)
-    network, outputs = train_small(
-        inputs, target, train=train, watch={"validation": validation, "test": test},
-        epochs=epochs, seed=seed,
-    )  # fmt: skip
-    dropped = predict_with_dropout(network, inputs[test], draws=DRAWS)
-    altered = {
-        kind: predict(network, _shrunk(changed, inputs.shape[1]))
-        for kind, changed in alter_pictures(pictures[test], look).items()
-    }
-    _, told = train_small(
-        inputs, target, train=_swap(train, known, target, seed), watch={"twin": test[scored]},
-        epochs=epochs, seed=seed,
-    )  # fmt: skip
-    return Training(
-        seed, seed % FOLDS, validation, test, scored, outputs, told["twin"][-1], dropped, altered
-    )
+    ]
 
 
 def _halve(group: np.ndarray, seed: int) -> np.ndarray:
