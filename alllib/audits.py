@@ -113,22 +113,17 @@ def plot_listing(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : pandas.DataFrame
-        As `alllib.checks.poster.joined_labels` gives.
+        As `alllib.checks.poster_scores.joined_labels` gives.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    right = (table.true == table.joined).to_numpy()
     rows = np.arange(1, len(table) + 1)
     figure, axis = plt.subplots(figsize=(7.2, 3.8), layout="constrained")
     axis.plot(rows, rows, "--", color="#777777", label="the row's own image")
-    for same, name, colour, mark in (
-        (True, "class right by chance", COLOURS["HEM"], "o"),
-        (False, "class wrong", COLOURS["ALL"], "x"),
-    ):
-        axis.plot(rows[right == same], table.image[right == same], mark, color=colour,
-                  markersize=2.5, label=name)  # fmt: skip
+    axis.plot(rows, table.image, ".", color=COLOURS["ALL"], markersize=4,
+              label="the image that stands beside it")  # fmt: skip
     axis.set(xlabel="row of the label file", ylabel="number of the image")
     figure.legend(frameon=False, fontsize=9, ncols=3, loc="outside upper center",
                   markerscale=2)  # fmt: skip

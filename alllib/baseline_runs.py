@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .baseline_splits import Scheme, list_schemes, split_random
+from .baseline_splits import Scheme, list_schemes
 from .baselines import Baseline, baselines_for, get_baseline, measure_numbers, predict_baseline
 from .datasets import get_dataset
 from .errors import RecordError
@@ -35,7 +35,6 @@ __all__ = [
     "record_baselines",
     "run_baselines",
     "score_beside",
-    "split_random",
 ]
 
 TOPIC = "baselines"

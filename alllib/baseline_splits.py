@@ -9,9 +9,9 @@ import pandas as pd
 
 from .datasets import get_dataset
 from .recipes import list_recipes, load_recipe, split_by_recipe
-from .splits import Split, _certified, _deal, _usable, make_split
+from .splits import Split, make_split, split_random
 
-__all__ = ["Scheme", "list_schemes", "split_random"]
+__all__ = ["Scheme", "list_schemes"]
 
 
 @dataclass(frozen=True)
@@ -33,33 +33,6 @@ class Scheme:
     split: Split
     fold: int | None = None
     recipes: tuple[str, ...] = ()
-
-
-def split_random(cells: pd.DataFrame, *, folds: int = 5, seed: int = 2019, fold: int = 0) -> Split:
-    """Split image by image into folds with equal class shares: protocol `image`, pooled.
-
-    Parameters
-    ----------
-    cells : pandas.DataFrame
-        Cell table.
-    folds, seed, fold : int
-        As of `splits.split_groups`; the fold after the test part is the validation part.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    SplitError
-        When there is no labelled image, or a class has fewer images than folds.
-    """
-    table = _usable(cells)
-    dealt = _deal(table, "image", folds, seed)
-    table["part"] = "train"
-    table.loc[dealt[fold], "part"] = "test"
-    table.loc[dealt[(fold + 1) % folds], "part"] = "validation"
-    return _certified(table, "image", {"folds": folds, "seed": seed, "fold": fold})
 
 
 def list_schemes(

@@ -16,6 +16,7 @@ from scipy.optimize import minimize_scalar
 
 from .errors import DataError
 from .evaluation import Estimate, Scores, score_predictions
+from .records import Record
 from .resampling import find_groups
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "calibration_error",
     "choose_threshold",
     "fit_temperature",
+    "part_predictions",
     "reliability",
     "score_threshold",
 ]
@@ -47,6 +49,35 @@ class Threshold:
     rule: str
     sensitivity: float
     specificity: float
+
+
+def part_predictions(record: Record) -> pd.DataFrame:
+    """Predictions of a run's scored part and of its validation part, as the functions here
+    take them.
+
+    Parameters
+    ----------
+    record : Record
+
+    Returns
+    -------
+    pandas.DataFrame
+        `image, subject, group, label, part` and `p_<class>`.
+
+    Raises
+    ------
+    DataError
+        When the run has no validation part beside the scored one: what is fitted on a part
+        cannot be tried on it.
+    """
+    if record.validation is None or record.run["scored"] == "validation":
+        raise DataError(
+            "This run has no predictions of a validation part beside those of the scored one.",
+            where=record.run["id"],
+            remedy="Train under a split with three parts, such as 'group'.",
+        )
+    parts = {"validation": record.validation, record.run["scored"]: record.predictions}
+    return pd.concat([table.assign(part=part) for part, table in parts.items()], ignore_index=True)
 
 
 def reliability(

@@ -119,12 +119,21 @@ def _same(published: Any, computed: Any, tolerance: float) -> bool:
     return abs(published - computed) <= tolerance + 1e-12
 
 
-def claim_table(rows: Iterable[dict]) -> pd.DataFrame:
-    """Rows of `claim_rows` for a reader: `id, source, published, computed, status`."""
+def claim_table(rows: Iterable[dict], *, width: int = 40) -> pd.DataFrame:
+    """Rows of `claim_rows` for a terminal: `id, source, published, computed, status`.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+    width : int
+        Characters of a value; the rest is cut off.
+    """
     names = ("id", "source", "published", "computed", "status")
-    return pd.DataFrame(
-        [{name: show_value(row[name]) for name in names} for row in rows], columns=list(names)
-    )
+    shown = [{name: show_value(row[name]) for name in names} for row in rows]
+    for row in shown:
+        for name in ("published", "computed"):
+            row[name] = row[name] if len(row[name]) <= width else row[name][: width - 3] + "..."
+    return pd.DataFrame(shown, columns=list(names))
 
 
 def show_value(value: Any) -> str:

@@ -16,7 +16,8 @@ import pandas as pd
 
 from .errors import DataError
 
-__all__ = ["METRICS", "Estimate", "Scores", "confusion_matrix", "score_predictions"]
+__all__ = ["METRICS", "Estimate", "Scores", "confusion_matrix", "draw_groups",
+           "score_predictions"]  # fmt: skip
 
 METRICS = ("accuracy", "weighted_f1", "auroc", "sensitivity", "specificity", "precision")
 
@@ -120,7 +121,7 @@ def score_predictions(
     by_group = predictions.group.notna().all()
     names = predictions.group if by_group else pd.Series(range(len(predictions)))
     group = pd.factorize(names.to_numpy(), sort=True)[0]
-    weights = _draw_groups(group, true, resamples, seed, within=by_group)
+    weights = draw_groups(group, true, resamples, seed, within=by_group)
     weights = np.vstack([np.ones(weights.shape[1]), weights])  # row 0: the sample itself
     values = _metrics(weights, _Counts(group, true, probabilities), _positive(classes, positive))
     seen = pd.DataFrame({"group": group, "label": predictions.label.to_numpy()})
@@ -195,11 +196,24 @@ class _Counts:
         return pairs
 
 
-def _draw_groups(
+def draw_groups(
     group: np.ndarray, true: np.ndarray, resamples: int, seed: int, *, within: bool
 ) -> np.ndarray:
-    """How often each group is drawn, shape (resamples, groups); `within` the classes where
-    every group holds one class."""
+    """How often each group is drawn in each resample of a bootstrap.
+
+    Parameters
+    ----------
+    group, true : numpy.ndarray
+        Shape (images,), integers: group and class of each image.
+    resamples, seed : int
+    within : bool
+        Draw within the classes, where every group holds one class.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (resamples, groups), float64.
+    """
     generator = np.random.default_rng(seed)
     n_groups = group.max() + 1
     first = np.full(n_groups, -1)

@@ -78,7 +78,7 @@ def describe_colours(cells: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Index as in `cells`, columns `COLOURS` and `CORNER` (of the square of `CORNER_SIDE`
-        pixels, which seldom shows a nucleus), in grey levels.
+        pixels at the top left), in grey levels.
 
     Raises
     ------

@@ -6,11 +6,19 @@ import numpy as np
 import pandas as pd
 
 from .datasets import DATASETS
-from .duplicates import KINDS, Duplicates, describe_duplicates
+from .downloads import official_cells
+from .duplicates import KINDS, Duplicates, describe_duplicates, merge_subjects
 from .layouts import subject_groups
 from .splits import make_split
 
-__all__ = ["compare_groups", "count_likeness", "leak_rows", "measure_duplicates", "shared_rows"]
+__all__ = [
+    "compare_groups",
+    "count_likeness",
+    "join_groups",
+    "leak_rows",
+    "measure_duplicates",
+    "shared_rows",
+]
 
 BINS = np.round(np.linspace(-0.2, 1, 61), 2)  # of the likeness of compared pairs
 
@@ -28,10 +36,13 @@ def measure_duplicates(cells: pd.DataFrame, duplicates: Duplicates) -> dict:
     Returns
     -------
     dict
-        As `describe_duplicates`, and `shared` (see `shared_rows`), `agreement` (see
-        `compare_groups`), `leaks` (see `leak_rows`), `likeness` (see `count_likeness`),
-        `classes` (pairs within and across classes), `fields` (pairs within one field, in two
-        fields of one subject, under two subjects).
+        As `describe_duplicates`, and `shared` (see `shared_rows`), `leaks` (see
+        `leak_rows`), `likeness` (see `count_likeness`), `classes` (pairs within and across
+        classes), `fields` (pairs within one field, in two fields of one subject, under two
+        subjects; None without subjects), `images_in_pairs`; of C-NMC 2019 also `agreement` (see
+        `compare_groups`) and `joined`: the subject `names` of the whole training set, the
+        number of `groups` that they are by the shipped table and these pairs together, and
+        the `merged` ones.
     """
     found = describe_duplicates(duplicates)
     pairs = duplicates.pairs
@@ -42,7 +53,7 @@ def measure_duplicates(cells: pd.DataFrame, duplicates: Duplicates) -> dict:
     return {
         **found,
         "shared": shared_rows(duplicates, cells),
-        "agreement": compare_groups(duplicates),
+        **(_against_table(duplicates) if cells.attrs.get("dataset") == "cnmc2019" else {}),
         "leaks": leak_rows(duplicates, cells),
         "likeness": count_likeness(duplicates),
         "classes": {"within": int(same_class.sum()), "across": int((~same_class).sum())},
@@ -50,7 +61,9 @@ def measure_duplicates(cells: pd.DataFrame, duplicates: Duplicates) -> dict:
             "one field": int((subject & field).sum()),
             "two fields of a subject": int((subject & ~field).sum()),
             "two subjects": found["cross_subject_pairs"],
-        },
+        }
+        if duplicates.groups
+        else None,
         "images_in_pairs": len(set(pairs["first"]) | set(pairs["second"])),
     }
 
@@ -67,7 +80,7 @@ def shared_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:
     -------
     list of dict
         `subject, other, images` (of the subject, in a pair with the other), `of` (images of
-        the subject), `pairs`, `kinds` (pairs by kind), `likeness` (the best of these
+        the subject), `share`, `pairs`, `kinds` (pairs by kind), `likeness` (the best of these
         pairs); both directions of each couple, the most images first.
     """
     cross = duplicates.cross_subject_pairs
@@ -83,6 +96,7 @@ def shared_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:
         rows.append({
             "subject": str(subject), "other": str(other),
             "images": int(part["first"].nunique()), "of": int(sizes[subject]),
+            "share": round(part["first"].nunique() / int(sizes[subject]), 3),
             "pairs": len(part), "kinds": {k: int(kinds.get(k, 0)) for k in KINDS},
             "likeness": round(float(part.likeness.max()), 3),
         })  # fmt: skip
@@ -122,6 +136,31 @@ def compare_groups(duplicates: Duplicates) -> list[dict]:
             rows.append({"subjects": sorted(who), "present": sorted(who),
                          "state": "wider" if wider else "new", "shipped": False})  # fmt: skip
     return rows
+
+
+def join_groups(duplicates: Duplicates) -> dict[str, str]:
+    """Group of each subject by the shipped table and the pairs found, taken together.
+
+    Returns
+    -------
+    dict of str to str
+        For the subjects of the whole training set, of the shipped table and of the pairs.
+    """
+    links = [*subject_groups().items(), *duplicates.groups.items()]
+    pairs = pd.DataFrame(links, columns=["first_subject", "second_subject"])
+    names = {*official_cells().subject, *pairs.first_subject, *pairs.second_subject}
+    return merge_subjects(pd.DataFrame({"subject": sorted(names)}), pairs)
+
+
+def _against_table(duplicates: Duplicates) -> dict:
+    joined = join_groups(duplicates)
+    names = set(official_cells().subject)
+    merged = [sorted(who) for who in _members(joined) if len(who) > 1]
+    count = len({joined[name] for name in names})
+    return {
+        "agreement": compare_groups(duplicates),
+        "joined": {"names": len(names), "groups": count, "merged": merged},
+    }
 
 
 def _members(groups: dict[str, str]) -> list[set[str]]:

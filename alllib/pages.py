@@ -38,7 +38,9 @@ __all__ = [
 COMPUTE = ("keras", "numpy", "pandas", "pillow", "scikit-learn", "tensorflow", "tensorflow-cpu")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # Functions that read what is kept with the book: recorded runs, studies, claims checked on them.
-CITING = ("recorded_runs", "read_study", "list_studies", "claim_rows", "kept_baselines")
+CITING = re.compile(
+    r"\b(recorded_runs|read_study|list_studies|claim_rows|verdict_rows|result_table|kept_\w+)\("
+)
 SITE_PARTS = ("_config.yml", "_toc.yml", "book", "vendor")
 
 
@@ -74,7 +76,7 @@ def page_key(
     """Everything that a page's outputs depend on; its prose is not among it.
 
     For a notebook that imports `alllib.records` itself, the records of this workspace count;
-    for one that calls a function of `CITING`, what is kept with the book.
+    for one that calls a function that `CITING` names, what is kept with the book.
 
     Parameters
     ----------
@@ -97,7 +99,7 @@ def page_key(
     # Only a notebook that imports it itself lists records; most modules merely know their form.
     direct = [path for cell in cells for n in imported_names(cell, "") for path in module_files(n)]
     lists_records = PACKAGE / "records.py" in direct
-    cites_records = any(f"{name}(" in cell for cell in cells for name in CITING)
+    cites_records = any(CITING.search(cell) for cell in cells)
     shows_speeds = any("list_machines(" in cell for cell in cells)
     records = ""
     if lists_records or cites_records:

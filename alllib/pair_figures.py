@@ -93,11 +93,18 @@ def plot_pairs(pairs: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     for column, row in zip(axes.T, pairs.itertuples(), strict=True):
         for axis, name in zip(column, (row.first, row.second), strict=True):
             axis.imshow(read_image(path[name]))
-            axis.set_title(name.removeprefix("UID_").removeprefix("WBC-Malignant-"), fontsize=8)
+            axis.set_title(_short(name), fontsize=8)
             axis.axis("off")
         column[1].text(0.5, -0.04, row.kind, transform=column[1].transAxes, ha="center", va="top",
                        fontsize=8)  # fmt: skip
     return figure
+
+
+def _short(name: str) -> str:
+    """What fits above a small picture."""
+    for needless in ("UID_", "WBC-Malignant-", "WBC-"):
+        name = name.replace(needless, "")
+    return name
 
 
 def tell_pair(row) -> str:

@@ -202,7 +202,7 @@ def turn_grid(grid: np.ndarray, symmetry: int) -> np.ndarray:
     return np.rot90(mirrored, k=symmetry % 4, axes=(-2, -1))
 
 
-def find_candidates(spectra: np.ndarray, *, neighbours: int = 8) -> np.ndarray:
+def find_candidates(spectra: np.ndarray, *, neighbours: int = 16) -> np.ndarray:
     """Pairs of images whose spectra are alike in some orientation.
 
     Parameters

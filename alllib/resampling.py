@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import DataError
-from .evaluation import _draw_groups
+from .evaluation import draw_groups
 
 __all__ = ["Groups", "find_groups"]
 
@@ -53,7 +53,7 @@ class Groups:
     def weights(self, resamples: int, seed: int) -> np.ndarray:
         """How often each group is drawn, shape (resamples, groups), as
         `evaluation.score_predictions` draws."""
-        return _draw_groups(self.codes, self.classes, resamples, seed, within=self.named)
+        return draw_groups(self.codes, self.classes, resamples, seed, within=self.named)
 
 
 def find_groups(table: pd.DataFrame) -> Groups:

@@ -31,6 +31,7 @@ __all__ = [
     "split_folds",
     "split_groups",
     "split_images",
+    "split_random",
 ]
 
 PARTS = ("train", "validation", "test")
@@ -232,6 +233,34 @@ def _cut(names: list[str], shares: list[Fraction], order: str, seed: int) -> dic
         for (part, _), start, end in zip(parts, [0, *ends], ends, strict=False)
         for name in names[start:end]
     }
+
+
+def split_random(cells: pd.DataFrame, *, folds: int = 5, seed: int = 2019, fold: int = 0) -> Split:
+    """Split image by image into folds with equal class shares, to score each image once.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table.
+    folds, seed, fold : int
+        As of `split_groups`; the fold after the test part is the validation part.
+
+    Returns
+    -------
+    Split
+        By protocol `image`.
+
+    Raises
+    ------
+    SplitError
+        When there is no labelled image, or a class has fewer images than folds.
+    """
+    table = _usable(cells)
+    dealt = _deal(table, "image", folds, seed)
+    table["part"] = "train"
+    table.loc[dealt[fold], "part"] = "test"
+    table.loc[dealt[(fold + 1) % folds], "part"] = "validation"
+    return _certified(table, "image", {"folds": folds, "seed": seed, "fold": fold})
 
 
 def split_groups(

@@ -29,7 +29,7 @@ __all__ = ["GROUPS", "calibrate", "coverage_table", "forest_seeds", "group_sizes
            "record_calibration", "record_coverage",
            "record_seeds", "seed_row"]  # fmt: skip
 
-GROUPS = (3, 6, 13, 26)  # of each class, in simulated studies
+GROUPS = (2, 3, 6, 13, 26)  # of each class, in simulated studies
 LEAST = 0.005  # least correlation simulated; a beta distribution has none of 0
 
 

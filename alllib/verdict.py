@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from .agreement import wilson
 from .baseline_runs import kept_baselines
-from .checks.poster import label_agreement, majority
+from .checks.poster_scores import label_agreement, majority
 from .comparison import newest_runs, recorded_runs
 from .datasets import get_dataset
 from .figures import COLOURS
@@ -196,8 +196,8 @@ def plot_verdict(rows: list[dict], others: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    figure, axis = plt.subplots(figsize=(8.4, 1.6 + 0.95 * len(rows)), layout="constrained")
-    places = range(len(rows), 0, -1)
+    figure, axis = plt.subplots(figsize=(8.4, 1.6 + 1.15 * len(rows)), layout="constrained")
+    places = [1.25 * number for number in range(len(rows), 0, -1)]
     for place, row in zip(places, rows, strict=True):
         _draw_row(axis, place, row)
     scored = others[others.metric == "weighted F1"]
@@ -205,7 +205,7 @@ def plot_verdict(rows: list[dict], others: pd.DataFrame) -> Figure:
               label="other works, unseen subjects (weighted F1)")  # fmt: skip
     names = [f"{row['title']}\n{get_dataset(row['dataset']).title}" for row in rows]
     axis.set_yticks([*places, 0], [*names, "other works\nC-NMC 2019"])
-    axis.set(xlim=(0.25, 1.01), ylim=(-0.6, len(rows) + 0.6), xlabel="accuracy")
+    axis.set(xlim=(0.25, 1.01), ylim=(-0.6, places[0] + 0.75), xlabel="accuracy")
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axis.grid(axis="x", alpha=0.3)
     handles, labels = axis.get_legend_handles_labels()

@@ -151,7 +151,8 @@ say(
 )
 
 # %% [markdown]
-# Beside them, what needs no network. The kept measurement makes the same split of the images at hand.
+# Beside them, what [needs no network](without_cnn.ipynb). The kept measurement makes the same split
+# of the images at hand.
 
 # %%
 from alllib.studies import read_study, tell_study

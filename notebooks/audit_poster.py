@@ -27,8 +27,8 @@ draws = 20000  # random orders of the test folder that are simulated
 # %% [markdown]
 # ## What the poster is
 #
-# A poster of one page from a university course {cite:p}`unnithan2021poster`. It asks whether a small network,
-# built from nothing, can tell leukaemic from normal cells well enough to assist a physician. Its
+# A poster of one page from a university course {cite:p}`unnithan2021poster`. It asks whether a small
+# network, built from nothing, can tell leukaemic from normal cells well enough to assist a physician. Its
 # code is public, which is why more can be said here than of any other of the five sources.
 #
 # - **Images**: C-NMC 2019, resized whole to 256 pixels and divided by 255; no crop, no
@@ -77,7 +77,7 @@ style(
 # The classes of that phase ship with the package, so the mistake can be made again.
 
 # %%
-from alllib.checks.poster import joined_labels
+from alllib.checks.poster_scores import joined_labels
 
 joined = joined_labels()
 style(joined.head(6), "First rows, as a join by position gives them.")
@@ -108,7 +108,7 @@ truth = (joined.true == "all").to_numpy()
 agree = [(rng.permutation(truth) == truth).mean() for _ in range(draws)]
 
 # %% tags=["hide-input"]
-from alllib.checks.poster import chance_agreement
+from alllib.checks.poster_scores import chance_agreement
 
 say(
     f"Listed by name, **{right:.2%}** of the images get their own class: a network "
@@ -144,7 +144,7 @@ style(
 # It is always HEM, the normal cells. That fixes the whole matrix of the test, up to rounding.
 
 # %%
-from alllib.checks.poster import printed_confusion
+from alllib.checks.poster_scores import printed_confusion
 from alllib.figures import plot_confusion
 
 counts = printed_confusion()
@@ -220,8 +220,8 @@ say(
 # come closer to an honest one than that of any other source here. Whether it does hangs on how a
 # folder was listed, which nobody wrote down.
 #
-# What needs no network reaches as much. The kept measurement below splits the images at hand by the
-# poster's rule.
+# What [needs no network](without_cnn.ipynb) reaches as much. The kept measurement below splits the
+# images at hand by the poster's rule.
 
 # %%
 from alllib.studies import read_study, tell_study

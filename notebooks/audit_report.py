@@ -110,7 +110,7 @@ trained = find_claim(rows, "report-convolutional-trainable")["published"]
 fits = found[(found.parameters == total) & (found.unmoved == total - trained)]
 show(
     plot_placements(found, (total, total - trained)),
-    caption="Every way to place 12, 13 or 14 convolutions, by the two totals that it gives.",
+    caption="Ways to place 12, 13 or 14 convolutions, near the two printed totals.",
     alt=f"Of {len(found):,} ways {len(fits)} meet the printed totals, with "
     f"{list(fits.convolutions)} convolutions.",
 )
@@ -239,7 +239,7 @@ for name in (
 
 # %% [markdown]
 # What that is worth on these images is measured in [the laboratory](mistakes.ipynb). And beside the
-# printed accuracies, what needs no network:
+# printed accuracies, what [needs no network](without_cnn.ipynb):
 
 # %%
 from alllib.studies import read_study, tell_study

@@ -78,7 +78,8 @@ style(
 
 # %%
 import numpy as np
-from alllib.checks.sheet import batches, part_sizes
+from alllib.checks.sheet import part_sizes
+from alllib.checks.sheet_batches import batches
 
 sizes = part_sizes()["validation"]
 classes = np.repeat(np.arange(len(sizes)), list(sizes.values()))
@@ -140,7 +141,7 @@ say(
 
 # %%
 import pandas as pd
-from alllib.checks.sheet import attainable
+from alllib.checks.sheet_batches import attainable
 
 published = find_claim(rows, "sheet-accuracy")["published"]
 fits = []
@@ -155,7 +156,7 @@ style(
 
 # %%
 from alllib.audits import plot_possible
-from alllib.checks.sheet import batch_means
+from alllib.checks.sheet_batches import batch_means
 
 possible = {
     f"{part}, {images} images": sorted(

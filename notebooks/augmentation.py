@@ -203,4 +203,4 @@ except AugmentationError as error:
 # Eight for each distinct image: `8 * train.sha256.nunique()`.
 # ```
 #
-# **Next**: [the network that the report proposed](proposed_model.ipynb) is trained on this plan.
+# **Next**: [AlexNet](alexnet.ipynb), the first of the networks that are trained on this plan.

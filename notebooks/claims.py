@@ -142,4 +142,4 @@ HTML(ledger_html(rows, bibliography="../book/bibliography.html"))
 # `status` is `inconsistent`.
 # ```
 #
-# **Next**: the audits of the sources, [the report](audit_report.ipynb) first.
+# **Next**: [the verdict](verdict.ipynb) on 61, 93 and 99 %.

@@ -84,7 +84,8 @@ style(reported, "What the sources report.")
 # Runs that took longer than a build are kept with the book, each with its date, device and
 # commit. One row per run: the number of the source beside ours, with a 95 % interval from
 # resampling subject groups where a part holds several of each class, and images where no subject
-# is known. The scale of a run stands in its row: one at a small input, for few epochs, from random
+# is known. With as few groups as some parts have, such intervals are too narrow; [how sure a number
+# is](uncertainty.ipynb) measures by how much. The scale of a run stands in its row: one at a small input, for few epochs, from random
 # weights says nothing of its source. Where it scores below the commonest class, look at the area
 # under the curve too: after few steps the running averages of batch normalisation still lag, as
 # [the page of the proposed network](proposed_model.ipynb) shows. *Accuracy without a CNN* is that

@@ -220,7 +220,9 @@ if kept:
 if kept:
     of = table.set_index(["design", "method"]).coverage
     wide = table.set_index(["design", "method"]).width
-    first, last = (list(dict.fromkeys(table.design))[i] for i in (0, 3))
+    least, first, *_, last = (
+        name for name in dict.fromkeys(table.design) if ":" not in name
+    )
     worst = table[table.method == "jackknife"].coverage
     say(f"**Recorded.** Group sizes only, no pixels: {tell_study(kept)}")
     say(
@@ -232,7 +234,8 @@ if kept:
         f"Student's t for the few groups, gives {of[first, 'jackknife']:.1%} and "
         f"{of[last, 'jackknife']:.1%}, and over all designs from {worst.min():.1%} to "
         f"{worst.max():.1%}. The price is an honest width: {wide[first, 'jackknife']:.2f} instead of "
-        f"{wide[first, 'percentile']:.2f} with {first}."
+        f"{wide[first, 'percentile']:.2f} with {first}; with {least} it is "
+        f"{wide[least, 'jackknife']:.2f}, which is nearly no statement, and rightly so."
     )
 
 # %% [markdown]
@@ -318,7 +321,8 @@ say(
 # Does a probability of 0.8 come true eight times in ten? The *reliability curve* compares the two,
 # the *expected calibration error* is their mean distance. One number, the *temperature*, makes all
 # probabilities less or more sure without changing any decision. It is fitted on the validation part;
-# the functions refuse any other.
+# the functions refuse any other. (For a network, `calibrate(part_predictions(record), "ALL")` does
+# the same with the predictions of its run.)
 
 # %%
 from alllib.splits import make_split
@@ -475,14 +479,11 @@ judged = []
 for record in (r for r in list_records() if r.recorded):
     run, published = record.run, record.run["recipe_text"]["published"]
     other = deviation_table(record).query("same == 'no'").setting.tolist()
-    ours, size = (
-        accuracy_interval(record.predictions),
-        len(record.predictions),
-    )
+    ours = accuracy_interval(record.predictions)
     verdict = same_result(
         published["accuracy"],
         ours,
-        images=sum(map(sum, published.get("confusion", [[size]]))),
+        images=published.get("scored_images"),
         spread=spread,
         differences=other,
     )
@@ -503,6 +504,9 @@ caption = "The rule, applied to the recorded runs."
 style(pd.DataFrame(rows), caption if rows else "There is no recorded run.")
 
 # %% [markdown]
+# Where the interval spans nearly everything, the scored fold holds two subject groups of a class, and
+# Student's $t$ has one degree of freedom left: such a fold can be looked at, and settles nothing.
+#
 # A run at another scale than its source's is judged by the first clause alone. What the others
 # say, where nothing but the split differs:
 
@@ -543,4 +547,4 @@ say(
 # gives the widths.
 # ```
 #
-# **Next**: [the results](results.ipynb).
+# **Next**: [a laboratory of mistakes](mistakes.ipynb).

@@ -210,7 +210,7 @@ if kept:
     ]
     say(
         f"Six numbers tell four classes apart in **{value['six', 'image']:.1%}** of the images, mean "
-        f"colour alone in {value['mean', 'image']:.1%}, and a corner that seldom shows a cell in "
+        f"colour alone in {value['mean', 'image']:.1%}, and a small corner, whatever it shows, in "
         f"{value['corner', 'image']:.1%}; the commonest class has {value['majority', 'image']:.1%}. "
         f"In blocks of neighbouring numbers the six still reach {value['six', 'blocks']:.1%}, with "
         f"single blocks from {min(blocks):.1%} to {max(blocks):.1%}. Intervals resample images here, "
@@ -277,4 +277,4 @@ say(
 # is then left does not come from a colour that both share.
 # ```
 #
-# **Next**: [how sure a number is](uncertainty.ipynb).
+# **Next**: [cells that appear twice](duplicates.ipynb).

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,10 +18,12 @@ from alllib.calibration import (
     calibration_error,
     choose_threshold,
     fit_temperature,
+    part_predictions,
     reliability,
     score_threshold,
 )
 from alllib.errors import DataError
+from alllib.records import Record
 
 
 def calibrated(seed: int, rows: int = 4000, classes: int = 2, sharp: float = 1.0) -> pd.DataFrame:
@@ -138,6 +143,23 @@ def test_nothing_is_fitted_on_the_test_part(fit):
     test = calibrated(9, rows=300).assign(part="test")
     wrong = test.assign(label=np.where(test.label == "ALL", "HEM", "ALL"))
     assert fit(pd.concat([table, test])) == fit(pd.concat([table, wrong])) == fit(table)
+
+
+def test_parts_of_a_record_are_named_and_must_be_two():
+    held, test = calibrated(1, rows=30), calibrated(2, rows=20)
+    whole = Record(
+        Path("x"), {"id": "x", "scored": "test"}, test.drop(columns="part"), pd.DataFrame(),
+        validation=held.drop(columns="part"),
+    )  # fmt: skip
+    found = part_predictions(whole)
+    assert found.part.value_counts().to_dict() == {"validation": 30, "test": 20}
+    assert fit_temperature(found) == fit_temperature(held)
+    for alone in (
+        replace(whole, validation=None),
+        replace(whole, run={"id": "x", "scored": "validation"}),
+    ):
+        with pytest.raises(DataError, match="no predictions of a validation part"):
+            part_predictions(alone)
 
 
 def best_by_trial(table: pd.DataFrame) -> float:

@@ -30,6 +30,7 @@ from alllib.errors import ImageError, ParameterError
 from alllib.nuclei import draw_light, draw_nucleus, draw_stain
 from alllib.perceptual import DARK, find_candidates, sketch_images, turn_grid
 from alllib.planting import change_image, plant_duplicates, score_planted
+from alllib.synthetic import SyntheticDesign, make_dataset, read_manifest
 
 # Pairs of identical files in the official training list by the two subjects.
 OFFICIAL = {
@@ -318,6 +319,19 @@ def test_scoring_counts_misses_errors_and_what_was_known(cells, tmp_path):
     assert score.precision[0] == 0.5
 
 
+@pytest.mark.slow
+def test_planted_copies_among_many_synthetic_cells(workspace, tmp_path):
+    design = SyntheticDesign(images=400, format="png")
+    cells = load_cells(make_dataset(tmp_path / "made", design, progress=False))
+    both, plan = plant_duplicates(cells, tmp_path / "copies", count=100)
+    alone = find_duplicates(cells)
+    manifest = read_manifest(tmp_path / "made")
+    assert len(alone.pairs) == len(alone.exact_pairs) == len(manifest["duplicates"])
+    score = score_planted(find_duplicates(both), plan, known=alone.pairs)
+    assert score.recall[0] >= 0.95
+    assert score.precision[0] >= 0.99
+
+
 # Real images --------------------------------------------------------------------------
 
 
@@ -328,6 +342,26 @@ def test_ball_has_forty_identical_pairs_all_in_pro(real_root, workspace):
     label = cells.set_index("image").label
     assert set(found.pairs["first"].map(label)) == {"Pro"}
     assert set(found.pairs["second"].map(label)) == {"Pro"}
+
+
+@pytest.mark.slow
+def test_planted_copies_among_real_cells(real_root, workspace, tmp_path):
+    cells = load_cells(real_root / "C-NMC_Leukemia").sample(400, random_state=1)
+    cells = cells.reset_index(drop=True)
+    both, plan = plant_duplicates(cells, tmp_path, count=100)
+    score = score_planted(find_duplicates(both), plan, known=find_duplicates(cells).pairs)
+    assert score.recall[0] >= 0.95
+    assert score.precision[0] >= 0.99
+
+
+@pytest.mark.slow
+def test_ball_fields_photographed_again(real_root, workspace):
+    cells = load_cells(real_root / "B-ALL")
+    some = cells[cells.label == "Benign"].reset_index(drop=True)
+    found = find_duplicates(some)
+    assert len(found.near_pairs) > 10
+    assert (found.near_pairs.symmetry == 0).all()
+    assert found.groups == {}
 
 
 @pytest.mark.slow

@@ -16,9 +16,9 @@ from alllib.errors import DataError
 from alllib.evaluation import (
     METRICS,
     _Counts,
-    _draw_groups,
     _metrics,
     confusion_matrix,
+    draw_groups,
     score_predictions,
 )
 from alllib.recipes import load_recipe
@@ -103,7 +103,7 @@ def test_each_resample_is_what_repeating_its_rows_gives(table, with_positive):
     probabilities = table[[f"p_{name}" for name in names]].to_numpy()
     true = pd.Index(names).get_indexer(table.label)
     group = pd.factorize(table.group, sort=True)[0]
-    drawn = _draw_groups(group, true, 6, seed=4, within=True)
+    drawn = draw_groups(group, true, 6, seed=4, within=True)
     ours = _metrics(drawn, _Counts(group, true, probabilities), 0 if with_positive else None)
     for draw, weights in enumerate(drawn):
         repeated = table.loc[np.repeat(table.index, weights[group].astype(int))]
@@ -145,9 +145,9 @@ def test_groups_are_drawn_within_classes_where_each_has_one():
     table = pure_table(copies=2)
     true = pd.Index(["ALL", "HEM"]).get_indexer(table.label)
     group = pd.factorize(table.group)[0]
-    drawn = _draw_groups(group, true, 50, seed=1, within=True)
+    drawn = draw_groups(group, true, 50, seed=1, within=True)
     assert (drawn[:, :20].sum(axis=1) == 20).all() and (drawn[:, 20:].sum(axis=1) == 20).all()
-    mixed = _draw_groups(group, np.arange(len(table)) % 2, 50, seed=1, within=True)
+    mixed = draw_groups(group, np.arange(len(table)) % 2, 50, seed=1, within=True)
     assert (mixed.sum(axis=1) == 40).all() and mixed[:, :20].sum(axis=1).std() > 0
 
 

@@ -12,16 +12,17 @@ from PIL import Image
 
 from alllib.datasets import COLUMNS
 from alllib.downloads import official_cells
-from alllib.duplicates import COLUMNS as PAIR_COLUMNS
 from alllib.duplicates import KINDS, Duplicates, find_duplicates, merge_subjects
 from alllib.kinship import (
     compare_groups,
     count_likeness,
+    join_groups,
     leak_rows,
     measure_duplicates,
     shared_rows,
 )
 from alllib.pair_figures import choose_pairs, plot_likeness, plot_pairs, tell_pair
+from alllib.pairs import PAIR_COLUMNS
 
 
 def table(names: list[str]) -> pd.DataFrame:
@@ -79,6 +80,27 @@ def test_official_list_confirms_the_table_as_far_as_checksums_go():
     assert state == ["confirmed", "confirmed", "confirmed", "confirmed in part"]
 
 
+def test_joined_groups_count_the_whole_training_set():
+    cells = wide(table(["17", "20", "H14", "H24", "H4"]))
+    found = duplicates(cells, pair(cells, 0, 1), pair(cells, 2, 3))
+    joined = join_groups(found)
+    assert {joined[name] for name in ("17", "20", "21")} == {"17"}
+    assert joined["H14"] == joined["H24"] != joined["H4"] == joined["H2"]
+    measured = measure_duplicates(cells, found)["joined"]
+    # Of 73 names and 65 groups, two merges more.
+    assert (measured["names"], measured["groups"]) == (73, 63)
+    assert ["H14", "H24"] in measured["merged"]
+
+
+def wide(cells: pd.DataFrame) -> pd.DataFrame:
+    """The same with enough other subjects to be split."""
+    more = table([s for n in range(900, 920) for s in (f"{n}", f"H{n}") for _ in range(3)])
+    more = more.assign(image="x" + more.image, sha256="x" + more.sha256)
+    both = pd.concat([cells, more], ignore_index=True)
+    both.attrs = dict(cells.attrs)
+    return both
+
+
 def test_leaks_follow_the_pairs():
     names = [f"{n}" for n in range(1, 13) for _ in range(4)]
     names += [f"H{n}" for n in range(11, 23) for _ in range(4)]
@@ -129,6 +151,7 @@ def test_measurement_of_a_set_without_subjects():
     measured = measure_duplicates(cells, duplicates(cells, pair(cells, 0, 4), pair(cells, 1, 2)))
     assert measured["cross_subject_pairs"] is None
     assert measured["shared"] == []
+    assert measured["fields"] is None
     assert measured["classes"] == {"within": 1, "across": 1}
     assert [row["protocol"] for row in measured["leaks"]] == ["image", "blocks"]
     assert choose_pairs(duplicates(cells, pair(cells, 0, 4)).pairs)["first"].tolist() == [

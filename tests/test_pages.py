@@ -201,6 +201,23 @@ def test_a_page_that_cites_recorded_runs_is_made_anew_when_these_change(tmp_path
     assert page_key(source, preset="sample") != before
 
 
+def test_pages_of_the_study_are_made_anew_when_a_kept_measurement_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLLIB_WORKSPACE", str(tmp_path))
+    notebooks = Path(__file__).resolve().parents[1] / "notebooks"
+    study = tmp_path / "results" / "study"
+    study.mkdir(parents=True)
+    names = ("verdict", "claims", "mistakes", "duplicates", "uncertainty", "without_cnn", "vgg16",
+             "audit_sheet", "results", "cropping")  # fmt: skip
+
+    def keys() -> dict:
+        return {name: page_key(notebooks / f"{name}.py", preset="sample") for name in names}
+
+    before = keys()
+    (study / "baselines-cnmc2019.json").write_text("{}")
+    after = keys()
+    assert [name for name in names if after[name] == before[name]] == ["cropping"]
+
+
 def test_the_page_on_speed_is_made_anew_when_figures_change_and_no_other(tmp_path, monkeypatch):
     monkeypatch.setenv("ALLLIB_WORKSPACE", str(tmp_path))
     notebooks = Path(__file__).resolve().parents[1] / "notebooks"

@@ -10,9 +10,8 @@ from ..recipes import load_recipe, split_by_recipe
 from ..recipes.schema import parameter
 from .finding import Finding
 
-__all__ = ["class_names", "image_side", "lacking", "majority",
-           "official_images", "part_size", "recipe_sum", "shared", "sizes_that_fit",
-           "train_share"]  # fmt: skip
+__all__ = ["class_names", "image_side", "lacking", "official_images", "part_size",
+           "recipe_sum", "shared", "sizes_that_fit", "train_share"]  # fmt: skip
 
 BMP_HEADER = 54  # bytes
 
@@ -38,12 +37,6 @@ def class_names(phase: str) -> list[str]:
     """Names of the class folders of a phase."""
     files = _files()
     return sorted(files[files.phase == phase]["class"].dropna().str.lower().unique())
-
-
-def majority(phase: str) -> float:
-    """Share of the commoner class: the accuracy of always answering with it."""
-    files = _files()
-    return float(files[files.phase == phase]["class"].value_counts(normalize=True).max())
 
 
 def image_side(phase: str) -> Finding:

@@ -7,7 +7,6 @@ which averages each metric over batches; that leaves traces in the digits.
 from __future__ import annotations
 
 import math
-from itertools import combinations_with_replacement
 
 from ..architectures import ARCHITECTURES
 from ..datasets import DATASETS
@@ -16,11 +15,9 @@ from ..studies import read_study
 from .finding import Finding
 
 __all__ = [
-    "attainable", "backbone", "batch_count", "batch_counts", "batch_means", "classes",
-    "code_setting", "crossing_copies", "decay", "expected_recall", "faultless_epoch",
-    "faultless_recall", "features", "fitting_parts", "harmonic", "head", "held_images",
-    "part_sizes", "pretrained_share", "repeatable", "scale_wanted", "sides", "six_numbers",
-    "specificity_of_two", "statistics_gap", "subtypes", "test_part", "units_in_code",
+    "backbone", "classes", "code_setting", "decay", "features", "head",
+    "held_images", "part_sizes", "pretrained_share", "repeatable", "scale_wanted", "sides",
+    "six_numbers", "statistics_gap", "subtypes", "units_in_code",
 ]  # fmt: skip
 
 RECIPE = "ball2023-densenet201"
@@ -137,134 +134,6 @@ def part_sizes() -> dict[str, dict[str, int]]:
     return cut
 
 
-def batches(images: int) -> list[int]:
-    """Sizes of the batches that so many images make."""
-    size = load_recipe(RECIPE).training.batch
-    return [size] * (images // size) + ([images % size] if images % size else [])
-
-
-def batch_means(images: int, *, mistakes: int = 30) -> dict[float, list[int]]:
-    """Accuracies, averaged over batches, that some mistakes can give.
-
-    Parameters
-    ----------
-    images : int
-        Of the part.
-    mistakes : int
-        At most so many.
-
-    Returns
-    -------
-    dict of float to list of int
-        Accuracy to mistakes in full batches and in the last, smaller one.
-    """
-    sizes = batches(images)
-    full, last = sizes[0], sizes[-1]
-    most = min(mistakes, last) if last < full else 0
-    return {
-        1 - (a / full + b / last) / len(sizes): [a, b]
-        for a in range(mistakes + 1)
-        for b in range(most + 1)
-    }
-
-
-def attainable(value: float, images: int) -> list[str]:
-    """Ways in which an accuracy of five decimals can come from a part of so many images."""
-    ways = []
-    if round(round(value * images) / images, 5) == round(value, 5):
-        ways.append("share of images")
-    for mean, (full, last) in batch_means(images).items():
-        if round(mean, 5) == round(value, 5):
-            ways.append(f"mean of batches, {full} mistakes in full batches and {last} in the last")
-    return ways
-
-
-def fitting_parts(published: float) -> Finding:
-    """Parts that the printed accuracy can be of."""
-    sizes = {part: sum(sizes.values()) for part, sizes in part_sizes().items() if part != "train"}
-    fits = {part: attainable(published, images) for part, images in sizes.items()}
-    told = "; ".join(
-        f"{part} ({sizes[part]} images): {' or '.join(ways) or 'impossible'}"
-        for part, ways in fits.items()
-    )
-    found = [part for part, ways in fits.items() if ways]
-    return Finding(", ".join(found) or "none", agrees=found == ["test"], note=f"{told}.")
-
-
-def expected_recall(part: str = "validation") -> float:
-    """Recall of a faultless network, averaged over classes and batches, to be expected.
-
-    A class that lacks in a batch counts 0 there, as in the public code; images are dealt to
-    batches at random.
-    """
-    counts = part_sizes()[part]
-    total, sizes = sum(counts.values()), batches(sum(counts.values()))
-    absent = sum(
-        math.comb(total - number, size) / math.comb(total, size)
-        for number in counts.values()
-        for size in sizes
-    )
-    return 1 - absent / (len(counts) * len(sizes))
-
-
-def faultless_recall(published: float) -> Finding:
-    """`expected_recall` of the validation part, beside the printed value."""
-    value = expected_recall()
-    return Finding(
-        round(value, 5),
-        agrees=published < value - 0.01,
-        note="A network without a mistake would be expected to score this, because a class that "
-        "lacks in a batch of 16 counts as a recall of 0 there. The printed value says nothing of "
-        "images that were missed.",
-    )
-
-
-def specificity_of_two(published: float) -> Finding:
-    """Whether two mistakes, in batches that hold 8 to 16 images of other classes, give it."""
-    entries = classes() * len(batches(sum(part_sizes()["validation"].values())))
-    pairs = [
-        pair
-        for pair in combinations_with_replacement(range(8, 17), 2)
-        if round(1 - sum(1 / others for others in pair) / entries, 5) == round(published, 5)
-    ]
-    return Finding(
-        [list(pair) for pair in pairs],
-        agrees=bool(pairs),
-        note="Each pair is the number of images of other classes in the two batches concerned.",
-    )
-
-
-def harmonic() -> float:
-    """F1 that belongs to the printed precision and recall."""
-    published = load_recipe(RECIPE).published
-    precision, recall = published["precision"], published["recall"]
-    return round(2 * precision * recall / (precision + recall), 5)
-
-
-def faultless_epoch(published: list) -> Finding:
-    """Missing classes that a recall below 1 beside an accuracy of 1 tells of.
-
-    Parameters
-    ----------
-    published : list of float
-        Accuracy and recall of an epoch in the public log.
-    """
-    entries = classes() * len(batches(sum(part_sizes()["validation"].values())))
-    accuracy, recall = published
-    lacking = (1 - recall) * entries
-    return Finding(
-        [1.0, round(1 - round(lacking) / entries, 5)],
-        agrees=accuracy == 1 and math.isclose(lacking, round(lacking), abs_tol=0.001),
-        note=f"All images right, and a recall that is {round(lacking)} whole entries of {entries} "
-        "short: a class that no image of a batch has counts 0 there.",
-    )
-
-
-def batch_count(part: str) -> int:
-    """Batches of a part."""
-    return len(batches(sum(part_sizes()[part].values())))
-
-
 def subtypes() -> Finding:
     """Classes that are subtypes of leukaemia, and all classes."""
     names = DATASETS[load_recipe(RECIPE).data.dataset].classes
@@ -286,12 +155,6 @@ def repeatable() -> Finding:
         note="The public code shuffles without a seed: of the test images of one call so many "
         "would be trained on after another. Which images were scored is not recorded.",
     )
-
-
-def crossing_copies(pairs: int) -> Finding:
-    """Identical pairs that a random split is expected to pull apart, of so many."""
-    shares = [sum(part.values()) / sum(RELEASED.values()) for part in part_sizes().values()]
-    return Finding(round(pairs * (1 - sum(share**2 for share in shares)), 1))
 
 
 def six_numbers(published: float) -> Finding:
@@ -324,22 +187,6 @@ def backbone() -> int:
     return walk()[1]
 
 
-def test_part() -> Finding:
-    """The part that the printed accuracy can be of."""
-    found = fitting_parts(load_recipe(RECIPE).published["accuracy"])
-    return Finding(
-        found.value,
-        agrees=found.value == "test",
-        note="The log has all five figures, to the last digit, in the validation row of its last "
-        "epoch, and no row of a test; the test cell of the public notebook has no output.",
-    )
-
-
 def code_setting(name: str) -> float | int | str:
     """A setting of the public code."""
     return CODE[name]
-
-
-def batch_counts() -> list[int]:
-    """Batches of an epoch in training and in validation."""
-    return [batch_count("train"), batch_count("validation")]

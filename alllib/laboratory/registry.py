@@ -86,13 +86,14 @@ MISTAKES = {
         ),
         Mistake(
             "batch_metrics", "Metrics averaged over batches", ("ball2023densenet",),
-            "Recall and F1 were computed in each batch and then averaged.",
+            "The public code behind the sheet computes recall and F1 in each batch and averages.",
             "The mean of ratios is not the ratio of sums; a batch may lack a class.",
             True, average_batches,
         ),
         Mistake(
             "dropout", "Dropout left on", ("ball2023densenet",),
-            "The network was scored in its training mode, so that dropout still acted.",
+            "The public code behind the sheet scores the network in its training mode, so that "
+            "dropout still acts.",
             "A part of the network is missing at random while it is scored.",
             False, leave_dropout_on,
         ),

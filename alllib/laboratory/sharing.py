@@ -112,7 +112,8 @@ def oversample_first(scene: Scene) -> list[Effect]:
     """
     require_subjects(scene.cells)
     values = scene.numbers.to_numpy(float)
-    values = (values - values.mean(axis=0)) / values.std(axis=0)
+    spread = values.std(axis=0)
+    values = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
     small = thumbnails(scene.pictures)
 
     def forest(rows, dealt, seed, turned):

@@ -16,15 +16,17 @@ __all__ = ["TOPIC", "compare_effects", "effect_table", "effect_text", "keep_labo
            "kept_effects", "measure_mistakes", "run_laboratory", "tell_effect"]  # fmt: skip
 
 TOPIC = "laboratory"
+# Of a kept measurement, where no others are given.
+SETTINGS = {"seeds": (1, 2, 3), "repeats": 5, "epochs": 8, "size": 32}
 
 
 def run_laboratory(
     cells: pd.DataFrame,
     *,
-    seeds: Sequence[int] = (1, 2, 3),
-    repeats: int = 5,
-    epochs: int = 8,
-    size: int = 32,
+    seeds: Sequence[int] = SETTINGS["seeds"],
+    repeats: int = SETTINGS["repeats"],
+    epochs: int = SETTINGS["epochs"],
+    size: int = SETTINGS["size"],
     keys: Iterable[str] | None = None,
 ) -> list[Effect]:
     """Make each mistake on some images, and measure what it does.
@@ -67,13 +69,25 @@ def keep_laboratory(
 ) -> Study:
     """Write `results/study/laboratory-<dataset>.json`.
 
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table that was measured.
+    effects : sequence of Effect
+    settings : dict, optional
+        Seeds and sizes; those that `run_laboratory` takes by itself when not given.
+
+    Returns
+    -------
+    Study
+
     Raises
     ------
     DiskError
         When the disk is full or read-only; an older file stays.
     """
     found = {"effects": [effect.as_dict() for effect in effects]}
-    return save_study(TOPIC, cells, found, settings=settings)
+    return save_study(TOPIC, cells, found, settings=settings or SETTINGS)
 
 
 def kept_effects(dataset: str) -> list[Effect]:
@@ -147,7 +161,9 @@ def compare_effects(key: str, *sets: Iterable[Effect]) -> pd.DataFrame:
     title = get_mistake(key).title
     table = effect_table(one for effects in sets for one in effects)
     chosen = table[table["mistake"] == title] if len(table) else table
-    return chosen.drop(columns="mistake", errors="ignore").reset_index(drop=True)
+    # What needs no image is the same in all sets, and stands once.
+    chosen = chosen.drop(columns="mistake", errors="ignore").drop_duplicates()
+    return chosen.reset_index(drop=True)
 
 
 def tell_effect(effect: Effect) -> str:
