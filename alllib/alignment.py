@@ -18,6 +18,7 @@ __all__ = ["Fit", "Match", "confirm_pairs", "measure_pair", "screen_pairs"]
 
 REACH = 10  # pixels of a texture that two centres may lie apart
 SCREEN = 0.40  # correlation of textures below which a pair is not looked at closer
+_LEAST = 100  # pixels of the final comparison that must overlap to say anything
 _NEAR = 4  # pixels of the final comparison that the coarse shift may be wrong by
 
 
@@ -214,7 +215,7 @@ def measure_pair(
     rows, columns = (min(a, b) for a, b in zip(grids[0].shape, grids[2].shape, strict=True))
     grey, cover, other, behind = (grid[:rows, :columns] for grid in grids)
     both = np.minimum(cover, behind)
-    if both.sum() < 16:
+    if both.sum() < _LEAST:
         return None
     likeness = _correlation(grey, cover, other, behind, low=1.0)
     detail = _correlation(grey, cover, other, behind, low=0.0)
@@ -256,6 +257,6 @@ def _correlation(
     a, inside = band_texture(grey * seen / np.maximum(cover, 0.01), seen, low=low, high=4.0)
     b, _ = band_texture(other * seen / np.maximum(behind, 0.01), seen, low=low, high=4.0)
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    if not size or inside.sum() < 16:
+    if not size or inside.sum() < _LEAST:
         return 0.0
     return float((a * b).sum() / size)

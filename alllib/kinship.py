@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 
 from .datasets import DATASETS
 from .downloads import official_cells
@@ -14,12 +15,14 @@ from .splits import make_split
 __all__ = [
     "compare_groups",
     "count_likeness",
+    "expect_chance",
     "join_groups",
     "leak_rows",
     "measure_duplicates",
     "shared_rows",
 ]
 
+DIFFERENT = 0.6  # likeness below which a pair surely shows two cells
 BINS = np.round(np.linspace(-0.2, 1, 61), 2)  # of the likeness of compared pairs
 
 
@@ -37,7 +40,8 @@ def measure_duplicates(cells: pd.DataFrame, duplicates: Duplicates) -> dict:
     -------
     dict
         As `describe_duplicates`, and `shared` (see `shared_rows`), `leaks` (see
-        `leak_rows`), `likeness` (see `count_likeness`), `classes` (pairs within and across
+        `leak_rows`), `likeness` (see `count_likeness`), `chance` (see `expect_chance`),
+        `classes` (pairs within and across
         classes), `fields` (pairs within one field, in two fields of one subject, under two
         subjects; None without subjects), `images_in_pairs`; of C-NMC 2019 also `agreement` (see
         `compare_groups`) and `joined`: the subject `names` of the whole training set, the
@@ -56,6 +60,7 @@ def measure_duplicates(cells: pd.DataFrame, duplicates: Duplicates) -> dict:
         **(_against_table(duplicates) if cells.attrs.get("dataset") == "cnmc2019" else {}),
         "leaks": leak_rows(duplicates, cells),
         "likeness": count_likeness(duplicates),
+        "chance": expect_chance(duplicates),
         "classes": {"within": int(same_class.sum()), "across": int((~same_class).sum())},
         "fields": {
             "one field": int((subject & field).sum()),
@@ -110,9 +115,10 @@ def compare_groups(duplicates: Duplicates) -> list[dict]:
     -------
     list of dict
         One for each group of either, where the table has two of its subjects at all:
-        `subjects`, `state` and `shipped`. The state of a group of the table is `confirmed`,
-        `confirmed in part`, `not seen` (its subjects are here and no pair joins them) or
-        `not here` (fewer than two of its subjects are); of one found it is `new` or, where
+        `subjects`, `here` (those of the table), `joined` (sets of them that pairs join),
+        `kinds` (of these pairs), `state` and `shipped`. The state of a group of the table is
+        `confirmed`, `confirmed in part`, `not seen` (its subjects are here and no pair joins
+        them) or `not here` (fewer than two of its subjects are); of one found it is `new` or, where
         it joins whole groups or further subjects to one of the table, `wider`.
     """
     shipped = _members(subject_groups())
@@ -127,15 +133,27 @@ def compare_groups(duplicates: Duplicates) -> list[dict]:
             state = "confirmed"
         else:
             state = "not seen" if all(len(part) == 1 for part in joined) else "confirmed in part"
-        rows.append({"subjects": sorted(who), "present": sorted(present), "state": state,
-                     "shipped": True})  # fmt: skip
+        rows.append(_group_row(who, here, joined, duplicates) | {"state": state, "shipped": True})
     for who in found:
         inside = [group for group in shipped if who <= group]
         if len(who) > 1 and not inside:
             wider = any(len(group & who) > 1 for group in shipped)
-            rows.append({"subjects": sorted(who), "present": sorted(who),
-                         "state": "wider" if wider else "new", "shipped": False})  # fmt: skip
+            state = "wider" if wider else "new"
+            row = _group_row(who, here, [who], duplicates)
+            rows.append(row | {"state": state, "shipped": False})
     return rows
+
+
+def _group_row(who: set[str], here: set[str], joined: list[set], duplicates: Duplicates) -> dict:
+    pairs = duplicates.cross_subject_pairs
+    inside = pairs[pairs.first_subject.isin(who) & pairs.second_subject.isin(who)]
+    kinds = inside.kind.value_counts()
+    return {
+        "subjects": sorted(who),
+        "here": sorted(who & here),
+        "joined": sorted(sorted(part) for part in joined if len(part) > 1),
+        "kinds": {kind: int(kinds.get(kind, 0)) for kind in KINDS},
+    }
 
 
 def join_groups(duplicates: Duplicates) -> dict[str, str]:
@@ -221,4 +239,32 @@ def count_likeness(duplicates: Duplicates) -> dict:
         "bins": BINS.tolist(),
         "as they are": np.histogram(inside[~turned], BINS)[0].tolist(),
         "turned": np.histogram(inside[turned], BINS)[0].tolist(),
+    }
+
+
+def expect_chance(duplicates: Duplicates) -> dict | None:
+    """How many near pairs are to be expected by chance, where nobody turned an image.
+
+    Different cells fit best in any of eight orientations; the plainly different pairs tell
+    how many fit as they are for each one that fits turned or mirrored. The near pairs that
+    are turned, times that, are the chance ones among the others.
+
+    Returns
+    -------
+    dict or None
+        `turned` (near pairs), `factor`, `expected`, and `at_most`, the upper end of a
+        one-sided 95 % interval (Poisson); None where too few different pairs were compared.
+    """
+    compared = duplicates.compared[duplicates.compared.likeness < DIFFERENT]
+    turned = int((compared.symmetry != 0).sum())
+    if turned < 30:
+        return None
+    factor = (len(compared) - turned) / turned
+    seen = int((duplicates.near_pairs.symmetry != 0).sum())
+    highest = float(chi2.ppf(0.95, 2 * (seen + 1)) / 2)
+    return {
+        "turned": seen,
+        "factor": round(factor, 3),
+        "expected": round(factor * seen, 2),
+        "at_most": round(factor * highest, 2),
     }

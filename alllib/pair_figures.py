@@ -35,11 +35,13 @@ def plot_likeness(counts: dict) -> Figure:
                     hatch=hatch, color=colour, edgecolor=colour,
                     label=f"fit {name}" + (" or mirrored" if hatch else ""))  # fmt: skip
     axis.axvline(SAME, color="#555555", linestyle="--")
-    axis.annotate("counted as\nthe same cell", (SAME, 0.9), (6, 0), va="top", fontsize=9,
+    axis.annotate("counted as\nthe same cell", (SAME, 0.99), (6, 0), va="top", fontsize=9,
                   xycoords=("data", "axes fraction"), textcoords="offset points")  # fmt: skip
-    axis.set(xlabel="likeness (correlation of the chromatin's structure)", ylabel="pairs + 1",
-             yscale="symlog")  # fmt: skip
-    axis.set(ylim=(0, None), ylabel="pairs", xlim=(edges[0], edges[-1]))
+    counted = np.add(counts["as they are"], counts["turned"])
+    first = edges[:-1][counted > 0].min(initial=edges[-2])
+    axis.set(xlabel="likeness (correlation of the chromatin's structure)", ylabel="pairs",
+             yscale="symlog", xlim=(first - 0.02, edges[-1]))  # fmt: skip
+    axis.set_ylim(0, 20 * max(counted.max(), 1))  # room for the words
     axis.legend(frameon=False, fontsize=9, loc="upper left")
     return figure
 

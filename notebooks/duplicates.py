@@ -82,7 +82,7 @@ say(
 )
 
 # %% [markdown]
-# The organisers made the folds so that no subject is in two of them {cite:p}`mourya2019cnmc`. A
+# No subject name stands in two official folds {cite:p}`mourya2019cnmc`. A
 # pair under two names in two folds means that this holds for the names and not for the cells.
 
 # %% [markdown]
@@ -113,8 +113,8 @@ say(
 # three steps.
 #
 # 1. *Candidates.* The low frequencies of an image (the size of its Fourier transform) stay the
-#    same when it is moved, and turn with it. The eight nearest neighbours of each image, over
-#    all eight symmetries of the square, are candidates.
+#    same when it is moved, and turn with it. The nearest neighbours of each image, over all
+#    eight symmetries of the square, are candidates.
 # 2. *Screening.* Two small textures are laid over each other in every position.
 # 3. *Comparison.* The pair is decoded again, turned, moved and compared pixel by pixel inside both
 #    nuclei. What counts is the *likeness*: the correlation of structures between about
@@ -141,17 +141,24 @@ if real:
 if real:
     found = real.found
     kinds = "; ".join(f"{n:,} {kind}" for kind, n in found["kinds"].items())
+    chance = found["chance"]
     say(
         f"**Recorded.** {tell_study(real)} Pairs by kind: {kinds}. "
-        f"{found['images_in_pairs']:,} images are in a pair. Of the near pairs, "
-        f"**{found['turned_pairs']}** fit only turned or mirrored, so about "
-        f"{found['turned_pairs'] / 7:.1f} of the others are to be expected by chance. "
-        f"{found['classes']['across']} pairs are of two classes."
+        f"**{found['images_in_pairs']:,} images** are in a pair. Of the near pairs, "
+        f"{found['turned_pairs']} fit only turned or mirrored. Among plainly different pairs, "
+        f"{chance['factor']:.2f} fit as they are for each that fits turned; so about "
+        f"{chance['expected']:.1f} near pairs, and with 95 % confidence at most "
+        f"{chance['at_most']:.1f}, are to be expected by chance. "
+        f"{found['fields']['one field']} pairs lie in one field of view, "
+        f"{found['fields']['two fields of a subject']:,} in two fields of one subject, "
+        f"{found['fields']['two subjects']} under two subject names; "
+        f"{found['classes']['across']} are of two classes."
     )
 
 # %% [markdown]
 # *Same photograph* means that even the finest detail agrees, noise included; *same cell* that it
-# does not: the cell was photographed again, at another focus, often with all its neighbours.
+# does not: the cell was photographed again, at another focus, often with all its neighbours. (A
+# pale cell that was only saved again as JPEG can lose that detail too.)
 
 # %%
 style(
@@ -165,24 +172,35 @@ style(
 
 # %% tags=["hide-input"]
 if real:
-    rows, joined = real.found["agreement"], real.found["joined"]
-    told = {
-        state: [
-            "{" + ", ".join(row["subjects"]) + "}"
-            for row in rows
-            if row["state"] == state
-        ]
-        for state in dict.fromkeys(row["state"] for row in rows)
-    }
-    say(
-        "Beside the table above: "
-        + "; ".join(
-            f"*{state}*: {', '.join(who)}" for state, who in told.items()
+    joined = real.found["joined"]
+    rows = [
+        (
+            ", ".join(row["subjects"]),
+            row["state"],
+            "; ".join(" = ".join(who) for who in row["joined"]),
+            row["kinds"]["identical files"],
+            sum(row["kinds"].values()) - row["kinds"]["identical files"],
         )
-        + f". With the table and these pairs together, the {joined['names']} names of the "
-        f"training set are **{joined['groups']} groups**; with the table alone they are "
+        for row in real.found["agreement"]
+    ]
+    say(
+        f"With the table and these pairs together, the {joined['names']} names of the training "
+        f"set are **{joined['groups']} groups**; with the table alone they are "
         f"{official.group.nunique()}. Images that were not at hand may join more."
     )
+
+# %%
+columns = ["group", "state", "joined by pairs", "identical", "near"]
+style(
+    pd.DataFrame(rows, columns=columns),
+    "Recorded: groups of the table above, and groups that go beyond it.",
+) if real else None
+
+# %% [markdown]
+# *Confirmed* groups of the table above are joined by pairs of the images that were at hand;
+# of one *confirmed in part*, some members were not there or were seen with none of the others.
+# *New* and *wider* groups are not in the table. Each rests on pairs that pass the same line; a
+# group that rests on one pair is the one to doubt first.
 
 # %% [markdown]
 # ## The images at hand

@@ -104,6 +104,16 @@ def test_official_groups_by_checksum_alone():
     assert found["subject_groups"] == official_cells().group.nunique() + 1
 
 
+def test_text_and_data_tell_the_same():
+    found = find_duplicates(official_cells(), near=False)
+    described = describe_duplicates(found)
+    assert json.loads(json.dumps(described)) == described
+    text = duplicate_table(found)
+    assert "104 pairs: identical files" in text
+    assert "99 of them under two subject names" in text
+    assert "51: 51, 75, 78" in text
+
+
 def test_final_test_has_two_identical_pairs():
     final = official_files().query("phase == 'test_final'")
     names = final.original_name.str.removesuffix(".bmp").to_numpy()

@@ -16,6 +16,7 @@ from alllib.duplicates import KINDS, Duplicates, find_duplicates, merge_subjects
 from alllib.kinship import (
     compare_groups,
     count_likeness,
+    expect_chance,
     join_groups,
     leak_rows,
     measure_duplicates,
@@ -64,7 +65,11 @@ def test_states_of_the_shipped_and_the_found_groups():
     cells = table(["20", "21", "51", "75", "78", "H10", "h3", "H2", "43", "44", "17"])
     found = duplicates(cells, pair(cells, 0, 1), pair(cells, 2, 3), pair(cells, 8, 9),
                        pair(cells, 10, 0))  # fmt: skip
-    state = {tuple(row["subjects"]): row["state"] for row in compare_groups(found)}
+    rows = {tuple(row["subjects"]): row for row in compare_groups(found)}
+    assert rows["51", "55", "75", "78"]["here"] == ["51", "75", "78"]
+    assert rows["51", "55", "75", "78"]["joined"] == [["51", "75"]]
+    assert rows["17", "20", "21"]["kinds"][KINDS[3]] == 2
+    state = {who: row["state"] for who, row in rows.items()}
     assert state == {
         ("20", "21"): "confirmed",
         ("51", "55", "75", "78"): "confirmed in part",
@@ -127,6 +132,17 @@ def test_likeness_is_counted_apart_for_turned_pairs():
     assert counts["turned"][0] == 1  # below the scale: in the first bin
     assert counts["as they are"][-1] == 1
     assert len(counts["bins"]) == len(counts["turned"]) + 1
+
+
+def test_chance_is_read_from_turned_pairs():
+    cells = table(["1", "2", "3", "4"])
+    compared = pd.DataFrame({"symmetry": [0] * 10 + list(range(1, 8)) * 10, "likeness": 0.4,
+                             "detail": 0.4, "overlap": 1.0})  # fmt: skip
+    rows = [pair(cells, 0, 1), pair(cells, 0, 2), pair(cells, 1, 3, symmetry=5)]
+    found = duplicates(cells, *rows)
+    assert expect_chance(found) is None  # nothing was compared
+    chance = expect_chance(Duplicates(found.pairs, {}, 4, compared=compared))
+    assert chance == {"turned": 1, "factor": 0.143, "expected": 0.14, "at_most": 0.68}
 
 
 def test_measurement_is_plain_data():

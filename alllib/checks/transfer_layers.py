@@ -107,8 +107,8 @@ def input_axes() -> Finding:
     """Axes of the input in the layer table."""
     shape = printed_rows()[0][1]
     return Finding(
-        ["height", "width", "colour"][: len(shape)],
-        agrees=False,
+        ["height", "width", "colour", "time"][: len(shape)],
+        agrees=len(shape) > 3,
         note="One image has no axis of time, so nothing temporal can be kept; local, or spatial, "
         "features are.",
     )
