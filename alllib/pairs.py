@@ -48,8 +48,8 @@ class Duplicates:
     compared : pandas.DataFrame
         Those compared pixel by pixel, found the same or not: `symmetry`, `likeness`,
         `detail`, `overlap`.
-    seconds : float
-        How long the search took.
+    seconds, processor_seconds : float
+        How long the search took by the clock, and in time of all processor cores.
     """
 
     pairs: pd.DataFrame
@@ -61,6 +61,7 @@ class Duplicates:
         default_factory=lambda: pd.DataFrame(columns=list(COMPARED), dtype=float)
     )
     seconds: float = 0.0
+    processor_seconds: float = 0.0
 
     @property
     def exact_pairs(self) -> pd.DataFrame:
@@ -144,7 +145,8 @@ def describe_duplicates(duplicates: Duplicates) -> dict:
         subjects: `name`, `subjects`), `subjects`, `subject_groups` (counts), `kinds`,
         `subject_pairs` (see `subject_table`), `blank`, `turned_pairs` (near pairs that fit
         only turned or mirrored; by chance there are seven such for each that fits as it
-        is), `candidates`, `compared`, `seconds`.
+        is), `candidates`, `compared`, `seconds`,
+        `processor_seconds`.
     """
     near = duplicates.near_pairs
     members: dict[str, list[str]] = {}
@@ -168,6 +170,7 @@ def describe_duplicates(duplicates: Duplicates) -> dict:
         "candidates": duplicates.candidates,
         "compared": len(duplicates.compared),
         "seconds": duplicates.seconds,
+        "processor_seconds": duplicates.processor_seconds,
     }
 
 

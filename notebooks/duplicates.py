@@ -128,6 +128,7 @@ say(
 kept = {
     name: read_study("duplicates", name) for name in ("cnmc2019", "ball2021")
 }
+cost = read_study("duplicate-cost", "cnmc2019")
 real = kept["cnmc2019"]
 if real:
     show(
@@ -155,7 +156,21 @@ if real:
         f"{found['classes']['across']} are of two classes."
     )
 
+# %% tags=["hide-input"]
+if cost:
+    spent = cost.found
+    say(
+        f"**Recorded.** {spent['images']:,} images (real and synthetic together) took "
+        f"{spent['processor_seconds']:.0f} s of processor time, or "
+        f"{spent['processor_seconds'] / spent['cores']:.0f} s for each of {spent['cores']} cores, and {spent['peak_mib']:,} MiB of memory at most. "
+        f"By the clock it was {spent['seconds']:.0f} s, since {spent['note']}."
+    )
+
 # %% [markdown]
+# Just left of the line, pairs that fit as they are outnumber the turned ones: some of them show the
+# same cell too. They are left out, because one wrong pair would join two people. Fields of B-ALL
+# that overlap only in part, moved by much more than 20 pixels, are not looked for.
+#
 # *Same photograph* means that even the finest detail agrees, noise included; *same cell* that it
 # does not: the cell was photographed again, at another focus, often with all its neighbours. (A
 # pale cell that was only saved again as JPEG can lose that detail too.)
@@ -230,8 +245,12 @@ if len(duplicates.pairs):
 # %% tags=["hide-input"]
 say(
     f"**Live.** {found['images']:,} images in {found['seconds']:.0f} s: "
-    f"{found['exact_pairs']} pairs of identical files, {found['near_pairs']} near pairs; "
-    f"{found['subjects']} names become {found['subject_groups']} groups."
+    f"{found['exact_pairs']} pairs of identical files, {found['near_pairs']} near pairs."
+    + (
+        f" {found['subjects']} names become {found['subject_groups']} groups."
+        if found["subjects"]
+        else " No subjects are named, so there are no groups."
+    )
     + (
         f" The maker of these images says that it wrote {len(made['duplicates'])} of them "
         f"twice, under two names."
@@ -324,7 +343,9 @@ if kept["ball2021"]:
         f"identical pixels, {found['near_pairs']} near pairs. Classes of the pairs: "
         f"{found['classes']['within']} within one, {found['classes']['across']} across. "
         f"In a random split {leak['image']['with_twin']} of {leak['image']['images']:,} scored "
-        f"images have a twin in the training part."
+        f"images have a twin in the training part, in a split by blocks of file numbers "
+        f"{leak['blocks']['with_twin']} of {leak['blocks']['images']:,}: not all pairs stand "
+        f"near each other in the numbering."
     )
 
 # %% [markdown]

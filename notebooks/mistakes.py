@@ -523,4 +523,4 @@ say(
 # of more epochs on the reported set is at least as good as the best of fewer.
 # ```
 #
-# **Next**: [the verdict](verdict.ipynb), what the published numbers mean.
+# **Next**: the audits, [the article](audit_article.ipynb) first.
