@@ -12,8 +12,8 @@ from .evaluation import METRICS
 from .files import hash_json
 from .records import Record
 
-__all__ = ["crossing_table", "interval", "kept_beside", "metric_table", "part_table", "result_rows",
-           "result_table", "style"]  # fmt: skip
+__all__ = ["crossing_table", "fold_table", "interval", "kept_beside", "metric_table",
+           "part_table", "result_rows", "result_table", "style"]  # fmt: skip
 
 METRIC_TITLES = {
     "accuracy": "accuracy",
@@ -202,6 +202,27 @@ def _beside(baseline: dict | None) -> str:
     if baseline is None:
         return "not measured"
     return interval(baseline["accuracy"]) + ("" if baseline["same_split"] else ", other draws")
+
+
+def fold_table(pools: Iterable[dict]) -> pd.DataFrame:
+    """Cross-validations for readers, one row each, as `comparison.pool_folds` gives them."""
+    return pd.DataFrame(
+        [
+            {
+                "system": pool["title"],
+                "data": pool["dataset"],
+                "split": PROTOCOL_TITLES.get(pool["protocol"], pool["protocol"]),
+                "single folds": ", ".join(f"{value:.3f}" for value in pool["folds"]),
+                "all folds, accuracy": interval(vars(pool["scores"].metrics["accuracy"])),
+                "all folds, AUC": interval(vars(pool["scores"].metrics["auroc"])),
+                "scored on": f"{pool['images']:,} images",
+                "input": f"{pool['input']} px",
+                "epochs": pool["epochs"],
+                "seed": pool["seed"],
+            }
+            for pool in pools
+        ]
+    )
 
 
 def style(table: pd.DataFrame, caption: str):

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from .agreement import wilson
 from .baseline_runs import kept_baselines
 from .checks.poster_scores import label_agreement, majority
-from .comparison import newest_runs, recorded_runs
+from .comparison import newest_runs, pool_folds, recorded_runs
 from .datasets import get_dataset
 from .figures import COLOURS
 from .laboratory.study import kept_effects
@@ -72,9 +72,10 @@ def verdict_rows(recipes: Iterable[str] = HEADLINES, *, epochs: int = 8) -> list
         the scored images), `perfect` (what a faultless network would have scored, where the
         labels were joined wrongly), `plain_published` and `plain_honest` (accuracy of a handful
         of numbers under the source's split and under the honest protocol), `ours_published` and
-        `ours_honest` (accuracy of the newest recorded run that began from weights as the
-        recipe's), each `{value, low, high}` or None, `mistake` (the highest accuracy that the
-        laboratory reached with this work's mistake, and `system`, with which; or None),
+        `ours_honest` (accuracy of a recorded cross-validation, else of the newest recorded run,
+        that began from weights as the recipe's), each `{value, low, high}` or None, `mistake`
+        (the highest accuracy that the laboratory reached with this work's mistake, and `system`,
+        with which; or None),
         `protocols` (published, honest) and `reason`.
     """
     return [_row(load_recipe(name), epochs) for name in recipes]
@@ -84,18 +85,7 @@ def _row(recipe: Recipe, epochs: int) -> dict:
     printed, data = recipe.published, recipe.data
     images = printed.get("scored_images") or sum(map(sum, printed.get("confusion", ())))
     low, high = wilson(round(printed["accuracy"] * images), images) if images else (None, None)
-    start = recipe.architecture.weights
-    long = [
-        run
-        for run in recorded_runs(recipe.name)
-        if run.run["epochs"] >= epochs and run.run["weights"] == start
-    ]
-    runs = {run.run["protocol"]: run.run for run in newest_runs(long)}
-    ours = {
-        protocol: run["metrics"]["metrics"]["accuracy"]
-        for protocol, run in runs.items()
-        if run["dataset"] == data.dataset
-    }
+    ours = _ours(recipe, epochs)
     return {
         "recipe": recipe.name,
         "title": recipe.title,
@@ -113,6 +103,25 @@ def _row(recipe: Recipe, epochs: int) -> dict:
         "mistake": _mistake(recipe),
         "protocols": [data.published_protocol, data.honest_protocol],
         "reason": REASONS[recipe.name],
+    }
+
+
+def _ours(recipe: Recipe, epochs: int) -> dict[str, dict]:
+    """Accuracy of recorded runs by protocol: of a whole cross-validation where there is one,
+    else of the newest run."""
+    long = [
+        record
+        for record in recorded_runs(recipe.name)
+        if record.run["epochs"] >= epochs
+        and record.run["weights"] == recipe.architecture.weights
+        and record.run["dataset"] == recipe.data.dataset
+    ]
+    found = {
+        record.run["protocol"]: record.run["metrics"]["metrics"]["accuracy"]
+        for record in newest_runs(long)
+    }
+    return found | {
+        pool["protocol"]: vars(pool["scores"].metrics["accuracy"]) for pool in pool_folds(long)
     }
 
 

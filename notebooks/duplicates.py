@@ -48,9 +48,7 @@ from alllib.pair_figures import (
     plot_pairs,
     tell_pair,
 )
-from alllib.planting import plant_duplicates, score_planted
 from alllib.studies import read_study, tell_study
-from alllib.synthetic import read_manifest
 from alllib.tables import style
 
 # %%
@@ -62,7 +60,7 @@ style(
     "Identical files of the official training list, by subject name.",
 )
 
-# %% tags=["hide-input"]
+# %%
 fold = official.set_index("image").fold
 label = official.set_index("image").label
 one, two = (listed.pairs[end] for end in ("first", "second"))
@@ -74,6 +72,8 @@ twice = [
     " and ".join(names[n] for n in pair)
     for pair in identical_files(final.sha256)
 ]
+
+# %% tags=["hide-input"]
 say(
     f"Of {len(official):,} training files, **{len(listed.pairs)} pairs** are identical, so "
     f"{official.sha256.nunique():,} files differ. {len(listed.cross_subject_pairs)} pairs stand "
@@ -141,8 +141,8 @@ if real:
 # %% tags=["hide-input"]
 if real:
     found = real.found
+    chance, fields = found["chance"], found["fields"]
     kinds = "; ".join(f"{n:,} {kind}" for kind, n in found["kinds"].items())
-    chance = found["chance"]
     say(
         f"**Recorded.** {tell_study(real)} Pairs by kind: {kinds}. "
         f"**{found['images_in_pairs']:,} images** are in a pair. Of the near pairs, "
@@ -150,10 +150,9 @@ if real:
         f"{chance['factor']:.2f} fit as they are for each that fits turned; so about "
         f"{chance['expected']:.1f} near pairs, and with 95 % confidence at most "
         f"{chance['at_most']:.1f}, are to be expected by chance. "
-        f"{found['fields']['one field']} pairs lie in one field of view, "
-        f"{found['fields']['two fields of a subject']:,} in two fields of one subject, "
-        f"{found['fields']['two subjects']} under two subject names; "
-        f"{found['classes']['across']} are of two classes."
+        f"{fields['one field']} pairs lie in one field of view, "
+        f"{fields['two fields of a subject']:,} in two fields of one subject, "
+        f"{fields['two subjects']} under two names, {found['classes']['across']} in two classes."
     )
 
 # %% tags=["hide-input"]
@@ -162,7 +161,8 @@ if cost:
     say(
         f"**Recorded.** {spent['images']:,} images (real and synthetic together) took "
         f"{spent['processor_seconds']:.0f} s of processor time, or "
-        f"{spent['processor_seconds'] / spent['cores']:.0f} s for each of {spent['cores']} cores, and {spent['peak_mib']:,} MiB of memory at most. "
+        f"{spent['processor_seconds'] / spent['cores']:.0f} s for each of {spent['cores']} "
+        f"cores, and {spent['peak_mib']:,} MiB of memory at most. "
         f"By the clock it was {spent['seconds']:.0f} s, since {spent['note']}."
     )
 
@@ -198,6 +198,9 @@ if real:
         )
         for row in real.found["agreement"]
     ]
+
+# %% tags=["hide-input"]
+if real:
     say(
         f"With the table and these pairs together, the {joined['names']} names of the training "
         f"set are **{joined['groups']} groups**; with the table alone they are "
@@ -223,6 +226,8 @@ style(
 # The same search, now live.
 
 # %%
+from alllib.synthetic import read_manifest
+
 root = prepare_data(data, images=images, seed=seed)
 made = read_manifest(root)  # of synthetic images alone
 cells = load_cells(root)
@@ -268,6 +273,8 @@ say(
 # planted.
 
 # %%
+from alllib.planting import plant_duplicates, score_planted
+
 folder = root.parent / f"{root.name}-planted"
 alone = cells.drop_duplicates("sha256")
 both, plan = plant_duplicates(alone, folder, count=planted, seed=seed)

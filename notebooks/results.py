@@ -24,11 +24,17 @@
 folder = ""  # folder of records; empty: the runs of this workspace
 
 # %%
-from alllib.comparison import newest_runs
+from alllib.comparison import newest_runs, pool_folds
 from alllib.figures import plot_intervals, say, set_style, show
 from alllib.recipes import list_recipes, load_recipe
 from alllib.records import list_records
-from alllib.tables import interval, result_rows, result_table, style
+from alllib.tables import (
+    fold_table,
+    interval,
+    result_rows,
+    result_table,
+    style,
+)
 
 # %%
 set_style()
@@ -96,6 +102,19 @@ style(reported, "What the sources report.")
 recorded = [record for record in records if record.recorded]
 kept = "Recorded runs." if recorded else "There are no recorded runs yet."
 style(result_table(recorded), kept)
+
+# %% [markdown]
+# One fold is one draw of a few subjects. Where every fold of a split was the test part once, all
+# images are scored together, each by a network that was not trained on its group.
+
+# %%
+pools = pool_folds(recorded)
+caption = (
+    "Recorded cross-validations."
+    if pools
+    else "There is no recorded cross-validation yet."
+)
+style(fold_table(pools), caption)
 
 # %% [markdown]
 # ## Runs of this build

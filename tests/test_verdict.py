@@ -72,6 +72,7 @@ def test_runs_that_are_too_short_or_from_other_weights_explain_nothing(nothing_k
         metrics = {"metrics": {"accuracy": {"value": 0.7, "low": 0.6, "high": 0.8}}}
         run = {"recipe": HEADLINES[0], "dataset": "cnmc2019", "protocol": "group",
                "epochs": epochs, "weights": weights, "metrics": metrics,
+               "certificate": {"settings": {}},
                "finished": "2026-11-21"}  # fmt: skip
         return type("Record", (), {"run": run})()
 
