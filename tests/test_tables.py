@@ -147,7 +147,7 @@ def test_two_records_of_one_protocol_are_both_shown():
     assert table["by image (a)"][0] != table["by image (b)"][0]
 
 
-def test_a_row_says_everything_that_a_number_needs_beside_it():
+def test_a_row_says_everything_that_a_number_needs_beside_it(kept):
     (row,) = result_rows([record_of()])
     assert json.loads(json.dumps(row, allow_nan=False)) == row
     estimate = {"value": 0.8125, "low": 0.7004, "high": 0.9}
