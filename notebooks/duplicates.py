@@ -273,16 +273,18 @@ say(
 # planted.
 
 # %%
+from alllib.files import workspace
 from alllib.planting import plant_duplicates, score_planted
 
-folder = root.parent / f"{root.name}-planted"
+folder = workspace() / "_build" / "planted" / root.name
 alone = cells.drop_duplicates("sha256")
 both, plan = plant_duplicates(alone, folder, count=planted, seed=seed)
 search = find_duplicates(both)
 live = score_planted(search, plan, known=duplicates.pairs)
 
 # %%
-copies = search.pairs[search.pairs.second.isin(plan["copy"].tail(5))]
+ends = plan.tail(5).rename(columns={"image": "first", "copy": "second"})
+copies = search.pairs.merge(ends[["first", "second"]])
 if len(copies):
     show(
         plot_pairs(copies, both),

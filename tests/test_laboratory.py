@@ -156,7 +156,8 @@ def test_effect_of_a_known_table():
                         np.repeat(list("abcd"), 4), np.repeat(["ALL", "HEM"], 8))  # fmt: skip
     effect = measure_effect("dropout", table, rate_accuracy, system="none")
     assert (effect.honest, effect.mistaken, effect.difference) == (0.5, 0.75, 0.25)
-    assert (effect.low, effect.high) == (0.25, 0.25)  # each group says the same
+    # Each group says the same, so nothing is known of how groups differ.
+    assert (effect.low, effect.high) == (None, None)
     assert (effect.images, effect.groups, effect.repeats) == (16, 4, 1)
     assert effect.resampled == "subject groups" and effect.dataset == "synthetic"
 
@@ -323,7 +324,7 @@ def test_one_batch_of_all_images_is_the_true_score(rows):
 def test_batches_in_the_order_of_classes_halve_the_recall(learned):
     found = {(one.unit, one.system.partition(", ")[2]): one for one in average_batches(learned)}
     recall = found["recall", "class after class"]
-    assert recall.honest == 1 and 0.5 < recall.mistaken < 0.75 and recall.high < -0.1
+    assert recall.honest == 1 and 0.5 < recall.mistaken < 0.75
     assert found["accuracy", "shuffled"].difference == 0  # all are right in each batch
 
 

@@ -121,6 +121,8 @@ def measure_effect(
     found = found[np.isfinite(found)]
     several = table.groupby("label").group.nunique().min() > 1 and len(found) > resamples // 2
     low, high = np.quantile(found, [0.025, 0.975]) if several else (None, None)
+    if low == high:  # every draw is alike: nothing is known of how groups differ
+        low = high = None
     repeats = int(table["repeat"].nunique())
     what = table.attrs.get("unit", "subject groups")
     return Effect(
