@@ -3,7 +3,8 @@
 One fold is one draw of a few subjects, so each protocol is also scored as a whole: every fold
 serves as the test part once, and the pooled value scores each image once, by a classifier that
 has not seen its part. Each learns from all that is not scored, in folds from training and
-validation part, as five-fold cross-validation does.
+validation part, as five-fold cross-validation does. Beside a network (`score_beside`) it learns
+from the training part alone, as the network does.
 """
 
 from __future__ import annotations
@@ -123,6 +124,9 @@ def score_beside(
 ) -> list[dict]:
     """What the baselines of a data set score on one split, to stand beside a network.
 
+    They learn from the training part alone, as the network does: the validation part only
+    chooses its checkpoint.
+
     Parameters
     ----------
     split : Split
@@ -135,7 +139,7 @@ def score_beside(
     Returns
     -------
     list of dict
-        As `BaselineRun.rows`, with `scheme` `given`.
+        As `BaselineRun.rows`, with `scheme` `given` and `learned` the training part.
 
     Raises
     ------
@@ -149,19 +153,18 @@ def score_beside(
         numbers = measure_numbers(cells)
     scheme = Scheme(certificate["protocol"], "given", split, certificate["settings"].get("fold"))
     return [
-        _score(baseline, scheme, numbers, forest_seed)[0]
+        _score(baseline, scheme, numbers, seed=forest_seed, learn=("train",))[0]
         for baseline in baselines_for(certificate["dataset"])
     ]
 
 
 def _score(
-    baseline: Baseline, scheme: Scheme, numbers: pd.DataFrame, seed: int
+    baseline: Baseline, scheme: Scheme, numbers: pd.DataFrame, *, seed: int, learn: tuple[str, ...]
 ) -> tuple[dict, pd.DataFrame]:
-    """Row and predictions of one baseline on one split."""
-    found = predict_baseline(
-        baseline, scheme.split, numbers, seed=seed, learn=_learned(scheme.split)
-    )
-    return _row(baseline, scheme, found, seed), found
+    """Row and predictions of one baseline on the scored part of a split."""
+    found = predict_baseline(baseline, scheme.split, numbers, seed=seed, learn=learn)
+    found = found[found.part == scored_part(scheme.split)].reset_index(drop=True)
+    return _row(baseline, scheme, found, seed=seed, learn=learn), found
 
 
 def _run_protocol(
@@ -170,7 +173,8 @@ def _run_protocol(
     """Rows and predictions of one baseline under one protocol."""
     rows, published, folds = [], [], []
     for scheme in schemes:
-        row, found = _score(baseline, scheme, numbers, seed)
+        learn = _learned(scheme.split)
+        row, found = _score(baseline, scheme, numbers, seed=seed, learn=learn)
         rows.append(row)
         place = {"system": baseline.name, "protocol": scheme.protocol, "scheme": scheme.name}
         place |= {"fold": -1 if scheme.fold is None else scheme.fold}
@@ -187,16 +191,23 @@ def _learned(split: Split) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part != scored_part(split))
 
 
-def _row(baseline: Baseline, scheme: Scheme, found: pd.DataFrame, seed: int) -> dict:
-    certificate, learned = scheme.split.certificate, _learned(scheme.split)
+def _row(
+    baseline: Baseline,
+    scheme: Scheme,
+    found: pd.DataFrame,
+    *,
+    seed: int,
+    learn: tuple[str, ...],
+) -> dict:
+    certificate = scheme.split.certificate
     return _describe(baseline, found, certificate["dataset"]) | {
         "protocol": scheme.protocol,
         "scheme": scheme.name,
         "fold": scheme.fold,
         "recipes": list(scheme.recipes),
         "seed": seed,
-        "learned": [part for part in learned if part in certificate["parts"]],
-        "images": sum(sum(certificate["parts"].get(part, {}).values()) for part in learned),
+        "learned": [part for part in learn if part in certificate["parts"]],
+        "images": sum(sum(certificate["parts"].get(part, {}).values()) for part in learn),
         "scored": scored_part(scheme.split),
         "certificate": certificate["hash"],
     }

@@ -111,10 +111,10 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     check.add_argument("root", type=Path)
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(command=_check_data)
-    _add_study(
-        verbs.add_parser("duplicates", help="find images that show the same cell"),
-        _find_duplicates,
-    )
+    duplicates = verbs.add_parser("duplicates", help="find images that show the same cell")
+    duplicates.add_argument("--planted", metavar="N", type=int, default=0,
+                            help="then plant N copies, and see how many are found")  # fmt: skip
+    _add_study(duplicates, _find_duplicates)
     fetch = verbs.add_parser("fetch", help="download a data set from Kaggle")
     fetch.add_argument("name")
     fetch.set_defaults(command=_fetch_data)
@@ -393,15 +393,26 @@ def _run_baselines(given: argparse.Namespace) -> None:
 def _find_duplicates(given: argparse.Namespace) -> None:
     from .duplicates import describe_duplicates, duplicate_table, find_duplicates
     from .kinship import measure_duplicates
+    from .planting import ORIGINALS, measure_search
     from .studies import save_study
 
     cells = _cells(given.root)
     found = find_duplicates(cells)
+    told = describe_duplicates(found)
     if given.record:
         save_study("duplicates", cells, measure_duplicates(cells, found))
-    print(
-        json.dumps(describe_duplicates(found), indent=2) if given.json else duplicate_table(found)
-    )
+    if given.planted:
+        result = vars(measure_search(cells, found, count=given.planted))
+        told["planted"] = result
+        if given.record:
+            save_study("planted", cells, result, settings={"originals": ORIGINALS})
+    if given.json:
+        print(json.dumps(told, indent=2))
+        return
+    print(duplicate_table(found))
+    if given.planted:
+        print(f"{result['found']} of {result['planted']} planted copies found, "
+              f"{result['wrong']} of {result['pairs']} pairs wrong")  # fmt: skip
 
 
 def _run_laboratory(given: argparse.Namespace) -> None:

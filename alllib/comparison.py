@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from .datasets import get_dataset
+from .errors import RecipeError
 from .evaluation import score_predictions
 from .files import hash_json, workspace
+from .recipes import list_recipes, load_recipe
 from .records import Record, list_records
 
 __all__ = [
@@ -46,33 +48,106 @@ def choice_table(recipe) -> pd.DataFrame:
 
 
 def deviation_table(record: Record) -> pd.DataFrame:
-    """Settings of the recipe beside those of the run: `setting`, `recipe`, `this run`,
-    `same`."""
+    """Settings of the recipe beside those of the run.
+
+    Parameters
+    ----------
+    record : Record
+
+    Returns
+    -------
+    pandas.DataFrame
+        `setting`, `recipe`, `this run` and `same`: yes, no, or `not known` where the source
+        does not state the number of its images. The recipe is that of the source: a run of one
+        of its variants differs from it. Numbers of images within 1 % count as the same.
+    """
     run = record.run
-    asked, done = run["recipe_text"], run["parameters"]
-    epochs = str(run["epochs"])
+    asked, done = _source_recipe(run), run["parameters"]
+    epochs, trained = str(run["epochs"]), run["recipe_text"]["training"]
     rows = [
         (
             "data set",
             get_dataset(asked["data"]["dataset"]).title,
             get_dataset(run["dataset"]).title,
         ),
+        _image_row(asked, run["images"]),
         ("split", asked["data"]["published_protocol"], run["protocol"]),
         ("crop", _pixels(asked["images"]["crop"]), _pixels(done["crop"])),
         ("input", f"{asked['images']['input']} px", f"{done['input_size']} px"),
         ("epochs", str(asked["training"]["epochs"]), epochs),
         ("images in a step", str(asked["training"]["batch"]), str(done["batch"])),
+        *((name, told(asked["training"]), told(trained)) for name, told in TRAINING.items()),
         ("initial weights", _start(asked["architecture"]["weights"]), _start(run["weights"])),
         ("backbone", asked["architecture"]["backbone"], run["backbone"]),
         ("precision", "float32", run.get("precision", done["precision"])),
     ]
     if done["samples"] is not None:
         pictures = f"{asked['augmentation']['samples']:,}"
-        rows.insert(5, ("pictures in an epoch", pictures, f"{done['samples']:,}"))
+        rows.insert(6, ("pictures in an epoch", pictures, f"{done['samples']:,}"))
     return pd.DataFrame(
-        [(*row, "yes" if row[1] == row[2] else "no") for row in rows],
+        [row if len(row) == 4 else (*row, "yes" if row[1] == row[2] else "no") for row in rows],
         columns=["setting", "recipe", "this run", "same"],
     )
+
+
+def _source_recipe(run: Mapping) -> dict:
+    """The recipe of the source, also for a run of one of its variants; of a recipe that no file
+    names, the one that was trained."""
+    try:
+        return load_recipe(run["recipe"].partition(".")[0]).as_dict()
+    except RecipeError:
+        return run["recipe_text"]
+
+
+def _image_row(asked: Mapping, held: Mapping[str, int]) -> tuple[str, str, str, str]:
+    wanted, ours = _stated_images(asked), sum(held.values())
+    if wanted is None:
+        return "images", "not stated", f"{ours:,}", "not known"
+    same = abs(ours - wanted) <= SLACK * wanted
+    return "images", f"{wanted:,}", f"{ours:,}", "yes" if same else "no"
+
+
+def _stated_images(asked: Mapping) -> int | None:
+    """Images that a source trained with, chose by and scored, all together; where a recipe does
+    not state them, those of the same source's recipe that splits the same data alike."""
+    others = map(load_recipe, list_recipes())
+    alike = [
+        recipe.published
+        for recipe in others
+        if recipe.source == asked["source"] and recipe.as_dict()["data"] == asked["data"]
+    ]
+    for published in (asked["published"], *alike):
+        # A log counts what was read; a text may round.
+        parts = [
+            published.get(f"{part}_images_log", published.get(f"{part}_images"))
+            for part in ("train", "validation", "scored")
+        ]
+        if parts[0] is not None:
+            return sum(part for part in parts if part is not None)
+    return None
+
+
+def _tell_optimizer(training: Mapping) -> str:
+    """Name of the optimizer, and what it was given beside the learning rate."""
+    given = training["optimizer"]
+    rest = [
+        f"{name} {value:g}"
+        for name, value in sorted(given.items())
+        if name not in ("name", "learning_rate") and value
+    ]
+    return ", ".join([given["name"], *rest])
+
+
+def _tell_patience(training: Mapping) -> str:
+    return f"{training['patience']} epochs" if training["patience"] else "no early stop"
+
+
+TRAINING = {
+    "optimizer": _tell_optimizer,
+    "learning rate": lambda training: f"{training['optimizer']['learning_rate']:g}",
+    "patience": _tell_patience,
+}
+SLACK = 0.01  # share by which two numbers of images may differ and count as the same
 
 
 def _pixels(crop: int) -> str:
@@ -187,10 +262,11 @@ def tell_result(record: Record) -> str:
         return text + (
             "These images are not those of the source, so the two numbers cannot be compared."
         )
-    same = (deviation_table(record).same == "yes").all()
+    same = set(deviation_table(record).same)
+    stated = " that the source states" if "not known" in same else ""
     return text + (
-        "Every setting is that of the recipe."
-        if same
+        f"Every setting{stated} is that of the recipe."
+        if "no" not in same
         else "The table of settings above says in what the two differ."
     )
 

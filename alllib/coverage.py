@@ -19,7 +19,7 @@ from scipy.special import expit, logit
 from .agreement import wilson
 from .errors import DataError, suggest
 from .evaluation import Estimate
-from .resampling import find_groups
+from .resampling import add_variances, find_groups, leave_out
 from .uncertainty import mark_right
 
 __all__ = ["METHODS", "accuracy_interval", "simulate_coverage", "within_correlation"]
@@ -46,19 +46,8 @@ class _Sample:
         return float(self.hits.sum() / self.images.sum())
 
     def without(self, stratum: np.ndarray) -> np.ndarray:
-        """Accuracy with each group of a class left out; the others of the class count for it."""
-        scale = len(stratum) / (len(stratum) - 1)
-        left = [
-            values.sum() + (scale - 1) * values[stratum].sum() - scale * values[stratum]
-            for values in (self.hits, self.images)
-        ]
-        return left[0] / left[1]
-
-    def effective(self, stratum: np.ndarray) -> float:
-        """Number of groups of equal size that would weigh as these do (Kish), less one; a
-        group with most of the images decides nearly alone."""
-        images = self.images[stratum]
-        return max(1.0, images.sum() ** 2 / (images**2).sum() - 1)
+        """Accuracy with each group of a class left out."""
+        return leave_out(self.hits, self.images, stratum)
 
 
 def accuracy_interval(
@@ -142,7 +131,7 @@ def _corrected(sample: _Sample, drawn: np.ndarray) -> np.ndarray:
 
 
 def _student(sample: _Sample, method: str) -> tuple[float, float]:
-    variances, freedoms = [], []
+    variances = []
     rest = (sample.hits - sample.share * sample.images) / sample.images.sum()
     for stratum in sample.strata:
         count = len(stratum)
@@ -151,11 +140,9 @@ def _student(sample: _Sample, method: str) -> tuple[float, float]:
         else:
             values, factor = rest[stratum], count / (count - 1)
         variances.append(factor * ((values - values.mean()) ** 2).sum())
-        freedoms.append(sample.effective(stratum))
-    total = sum(variances)
+    total, free = add_variances(variances, sample.images, sample.strata)
     if total == 0:
         return sample.share, sample.share
-    free = total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
     half = stats.t.ppf(0.975, free) * np.sqrt(total) / (sample.share * (1 - sample.share))
     middle = logit(sample.share)
     return float(expit(middle - half)), float(expit(middle + half))

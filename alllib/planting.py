@@ -14,15 +14,17 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from .augmentation import apply_symmetry
-from .duplicates import Duplicates
+from .duplicates import Duplicates, find_duplicates
 from .errors import ParameterError
-from .files import whole_file
+from .files import whole_file, workspace
 from .images import read_image
 from .parallel import map_images
 
-__all__ = ["CHANGES", "PlantedResult", "change_image", "plant_duplicates", "score_planted"]
+__all__ = ["CHANGES", "PlantedResult", "change_image", "measure_search", "plant_duplicates",
+           "score_planted"]  # fmt: skip
 
 CHANGES = ("shift", "symmetry", "jpeg", "brightness", "all four")
+ORIGINALS = 2000  # images that copies are planted among, where there are so many
 SHIFT = 10  # pixels, the most in each direction
 QUALITY = 80  # of a re-encoded copy
 BRIGHTNESS = 0.05  # brighter or darker by this share
@@ -53,6 +55,42 @@ class PlantedResult:
     recall: tuple[float, float, float]
     precision: tuple[float, float, float]
     by_change: dict[str, dict[str, int]]
+
+
+def measure_search(
+    cells: pd.DataFrame,
+    known: Duplicates,
+    *,
+    count: int = 500,
+    originals: int = ORIGINALS,
+    seed: int = 2019,
+) -> PlantedResult:
+    """Plant copies among images that have no twin, and search for them.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table.
+    known : Duplicates
+        Found in it; images in a pair are left out, so that every pair found is a planted
+        one or wrong.
+    count, originals : int
+        Copies, and images that they are planted among.
+    seed : int
+        Of the choice and of the changes.
+
+    Raises
+    ------
+    ParameterError
+        When too few images are without a twin.
+    """
+    paired = set(known.pairs["first"]) | set(known.pairs["second"])
+    alone = cells[~cells.image.isin(paired)]
+    if len(alone) > originals:
+        alone = alone.sample(originals, random_state=seed).sort_index()
+    folder = workspace() / "_build" / "planted" / cells.attrs.get("dataset", "images")
+    both, plan = plant_duplicates(alone.reset_index(drop=True), folder, count=count, seed=seed)
+    return score_planted(find_duplicates(both), plan)
 
 
 def plant_duplicates(

@@ -1,7 +1,8 @@
-"""Draws of subject groups, the same for every statistic of the same table."""
+"""Subject groups drawn or left out, the same for every statistic of the same table."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from .errors import DataError
 from .evaluation import draw_groups
 
-__all__ = ["Groups", "find_groups"]
+__all__ = ["Groups", "add_variances", "effective_groups", "find_groups", "leave_out"]
 
 
 @dataclass(frozen=True)
@@ -81,3 +82,62 @@ def find_groups(table: pd.DataFrame) -> Groups:
     classes = pd.factorize(table.label.to_numpy(), sort=True)[0]
     held = pd.DataFrame({"code": codes, "label": classes}).groupby("label").code.nunique()
     return Groups(codes, classes, named, bool(held.min() > 1))
+
+
+def leave_out(sums: np.ndarray, images: np.ndarray, stratum: np.ndarray) -> np.ndarray:
+    """Ratio sums / images with each group of a class left out; the others of the class count
+    for it.
+
+    Parameters
+    ----------
+    sums, images : numpy.ndarray
+        Shape (groups,): what is added up (right answers, say), and the number of images.
+    stratum : numpy.ndarray
+        The groups of one class, two or more.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (groups of the class,).
+    """
+    scale = len(stratum) / (len(stratum) - 1)
+    left = [
+        values.sum() + (scale - 1) * values[stratum].sum() - scale * values[stratum]
+        for values in (sums, images)
+    ]
+    return left[0] / left[1]
+
+
+def effective_groups(images: np.ndarray, stratum: np.ndarray) -> float:
+    """Number of groups of equal size that would weigh as those of a class do (Kish): a group
+    with most of the images decides nearly alone."""
+    held = images[stratum]
+    return float(held.sum() ** 2 / (held**2).sum())
+
+
+def add_variances(
+    variances: Iterable[float], images: np.ndarray, strata: Sequence[np.ndarray]
+) -> tuple[float, float]:
+    """Variance of a ratio over all classes, and its degrees of freedom.
+
+    Parameters
+    ----------
+    variances : iterable of float
+        What each class adds.
+    images : numpy.ndarray
+        Shape (groups,).
+    strata : sequence of numpy.ndarray
+        Groups of each class.
+
+    Returns
+    -------
+    tuple of float
+        Variance, and the degrees of freedom by Satterthwaite (doi 10.2307/3002019) from the
+        effective number of groups of each class, less one; infinite where nothing varies.
+    """
+    variances = list(variances)
+    total = float(sum(variances))
+    if total == 0:
+        return 0.0, float("inf")
+    freedoms = [max(1.0, effective_groups(images, stratum) - 1) for stratum in strata]
+    return total, float(total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True)))

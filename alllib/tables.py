@@ -72,7 +72,8 @@ def metric_table(records: Iterable[Record], *, beside: Iterable[dict] = ()) -> p
     ----------
     records : iterable of Record
     beside : iterable of dict
-        Rows of baselines, as `baseline_runs.score_beside` gives them for the same split.
+        Rows of baselines, as `baseline_runs.score_beside` gives them for the same split,
+        learned from the same training part.
     """
     runs = [record.run for record in records]
     titles = [PROTOCOL_TITLES.get(run["protocol"], run["protocol"]) for run in runs]

@@ -297,7 +297,8 @@ rows = [("this page", len(alone), vars(live))]
 for name in ("cnmc2019", "synthetic", "ball2021"):
     study = read_study("planted", name)
     if study:
-        rows.append((f"recorded, {name}", study.images, study.found))
+        among = study.settings.get("originals", study.images)
+        rows.append((f"recorded, {name}", among, study.found))
 
 # %%
 table = pd.DataFrame(
@@ -384,4 +385,4 @@ if kept["ball2021"]:
 # the eight orientations is equally likely, so a seventh of the turned ones.
 # ```
 #
-# **Next**: [cropping](cropping.ipynb), where a harmless step may treat the classes differently.
+# **Next**: [how sure a number is](uncertainty.ipynb).

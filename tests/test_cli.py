@@ -492,6 +492,10 @@ def test_duplicates_are_found_and_kept(tiny, place, capsys):
     kept = json.loads((place / "results" / "study" / "duplicates-synthetic.json").read_text())
     assert kept["found"]["exact_pairs"] == found["exact_pairs"]
     assert main(["results", "--json"]) == 0  # a study is no run
+    capsys.readouterr()
+    assert main(["data", "duplicates", str(tiny), "--planted", "5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["planted"]["planted"] == 5
+    assert "5000 copies" in refused(capsys, "data", "duplicates", str(tiny), "--planted", "5000")
 
 
 def test_baselines_are_scored_and_kept(tiny, place, capsys):
