@@ -391,7 +391,7 @@ def _run_baselines(given: argparse.Namespace) -> None:
 
 
 def _find_duplicates(given: argparse.Namespace) -> None:
-    from .duplicates import describe_duplicates, duplicate_table, find_duplicates
+    from .duplicates import LIMITS, describe_duplicates, duplicate_table, find_duplicates
     from .kinship import measure_duplicates
     from .planting import ORIGINALS, measure_search
     from .studies import save_study
@@ -400,12 +400,12 @@ def _find_duplicates(given: argparse.Namespace) -> None:
     found = find_duplicates(cells)
     told = describe_duplicates(found)
     if given.record:
-        save_study("duplicates", cells, measure_duplicates(cells, found))
+        save_study("duplicates", cells, measure_duplicates(cells, found), settings=LIMITS)
     if given.planted:
         result = vars(measure_search(cells, found, count=given.planted))
         told["planted"] = result
         if given.record:
-            save_study("planted", cells, result, settings={"originals": ORIGINALS})
+            save_study("planted", cells, result, settings={"originals": ORIGINALS, **LIMITS})
     if given.json:
         print(json.dumps(told, indent=2))
         return

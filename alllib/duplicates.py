@@ -22,7 +22,7 @@ from .pairs import (
 )
 from .perceptual import find_candidates, sketch_images
 
-__all__ = ["KINDS", "SAME", "Duplicates", "describe_duplicates", "duplicate_table",
+__all__ = ["KINDS", "LIMITS", "SAME", "Duplicates", "describe_duplicates", "duplicate_table",
            "find_duplicates", "identical_files", "merge_subjects", "subject_table"]  # fmt: skip
 
 # Measured on C-NMC 2019: of its cells that are plainly the same none is turned, so pairs that
@@ -31,6 +31,8 @@ SAME = 0.80  # least correlation of the chromatin's structure
 SAME_DETAIL = 0.50  # least correlation with the finest detail
 PHOTOGRAPH = 0.93  # of the finest detail: noise and focus agree too
 OVERLAP = 0.60  # least share of the smaller nucleus that must lie on the other
+# What the pairs depend on, to be kept beside them.
+LIMITS = {"likeness": SAME, "detail": SAME_DETAIL, "photograph": PHOTOGRAPH, "overlap": OVERLAP}
 
 
 def find_duplicates(cells: pd.DataFrame, *, near: bool = True) -> Duplicates:
