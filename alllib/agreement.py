@@ -74,6 +74,11 @@ class Spread:
     mean: float
     origin: str = field(default="", compare=False)
 
+    @property
+    def half(self) -> float:
+        """Half width that it adds to a tolerance: sqrt(2) t s, see the module."""
+        return math.sqrt(2) * float(stats.t.ppf(0.975, self.seeds - 1)) * self.deviation
+
     def as_dict(self) -> dict:
         """Plain dictionary, without an empty `origin`."""
         return {name: value for name, value in asdict(self).items() if value != ""}
@@ -286,7 +291,7 @@ def _seed_half(spread: Spread | float | None) -> float | None:
     if spread is None:
         return None
     if isinstance(spread, Spread):
-        return math.sqrt(2) * float(stats.t.ppf(0.975, spread.seeds - 1)) * spread.deviation
+        return spread.half
     return math.sqrt(2) * 2 * float(spread)
 
 
@@ -308,8 +313,8 @@ def _judge(
         return "different", f"{apart}, more than the tolerance of {tolerance:.3f}."
     if tolerance > widest:
         return "cannot tell", (
-            f"{apart}, within a tolerance of {tolerance:.3f}, which is wider than {widest:.3f} "
-            "and so would call nearly anything the same."
+            f"{apart}, within a tolerance of {tolerance:.3f}, which is wider than {widest:.3f}: "
+            "too wide to say that two results are the same."
         )
     return "same", f"{apart}, within the tolerance of {tolerance:.3f}."
 

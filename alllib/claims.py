@@ -1,7 +1,7 @@
 """The claims ledger: what the five sources state, and what a check says of each statement.
 
-A check of `alllib.checks` computes its own value of a statement of `claims.toml`; the
-comparison of the two gives the status.
+A check of `alllib.checks` computes its own value of a statement of `claims.toml`, or names the
+other print that the statement is set beside; the comparison of the two gives the status.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from .statements import (
 __all__ = ["KINDS", "SOURCES", "STATUSES", "Claim", "claim_rows", "claim_table", "judge_claim",
            "load_claims", "published_value", "read_claims", "show_value"]  # fmt: skip
 
+# What a row takes from its claim as it is.
+ROW = ("id", "source", "place", "kind", "statement", "check")
+
 
 def claim_rows(
     source: str | None = None,
@@ -48,8 +51,9 @@ def claim_rows(
     Returns
     -------
     list of dict
-        `id, source, place, kind, statement, published, computed, status, reason, note, cite`;
-        None where nothing is published or computed.
+        `id, source, place, kind, statement, check, published, computed, status, reason, note,
+        cite`; None where nothing is published or computed, and `check` empty where there is
+        none.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def claim_rows(
 def judge_claim(claim: Claim) -> dict:
     """The row of one claim, see `claim_rows`."""
     published = published_value(claim)
-    row = {key: getattr(claim, key) for key in ("id", "source", "place", "kind", "statement")}
+    row = {key: getattr(claim, key) for key in ROW}
     row |= {"published": published, "computed": None}
     told = {"status": claim.status, "reason": claim.reason, "note": claim.note}
     if claim.check:

@@ -152,7 +152,8 @@ def _controls(rows: Sequence[dict]) -> str:
 def _row(row: dict, bibliography: str) -> str:
     colour, sign = MARKS[row["status"]]
     title = SOURCE_TITLES[row["source"]]
-    place = f"{title}, {row['place']}; {row['kind']}; {row['id']}"
+    check = f"check: {row['check']}" if row["check"] else "no check"
+    place = f"{title}, {row['place']}; {row['kind']}; {row['id']}; {check}"
     words = [_text(row[name]) for name in ("reason", "note") if row[name]]
     words += [_cited(row["cite"], bibliography)] if row["cite"] else []
     told = "".join(f'\n<p class="small">{text}</p>' for text in words)

@@ -75,9 +75,8 @@ say(
 )
 
 # %% [markdown]
-# Such a gap changes no result. It says that the text was not written from the program's output, and
-# the report, which prints that output, has a third count. [Its audit](audit_report.ipynb) goes
-# through them.
+# Such a gap changes no result. The report, which prints the program's output, has a third count.
+# [Its audit](audit_report.ipynb) goes through them.
 #
 # ## A good split, "without any bias"
 #

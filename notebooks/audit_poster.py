@@ -252,8 +252,9 @@ say(
 # The poster shows a low test result instead of leaving it out. It tests on patients apart from those
 # trained on, which none of the higher figures do. Its layer table is right to the last parameter,
 # it prints recall beside accuracy, and its code lies open: only so could the cause be found. Its
-# list of future work is the right one, and is carried out in this book: early stopping, validation
-# across folds, filling up the smaller class within training, pretrained networks.
+# list of future work is the right one: early stopping, validation across folds, filling up the
+# smaller class within training, pretrained networks. All four are built in, and the tables below say
+# of which a run is kept.
 #
 # ## What stays open
 #

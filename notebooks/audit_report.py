@@ -154,7 +154,7 @@ sizes = find_claim(rows, "report-split-function-counts")
 matrix = find_claim(rows, "report-matrix")
 say(
     f"The logs fit the split function if the set held {sizes['computed']}. {sizes['note']} The rows "
-    f"of the confusion matrix, {[sum(row) for row in matrix['published']]}, would be "
+    f"of the confusion matrix, {matrix['published']}, would be "
     f"{matrix['computed']} on the released set. So the images were a few less than those released; "
     "which ones are missing cannot be known. A list of the files would settle it."
 )

@@ -206,11 +206,9 @@ heads = pd.DataFrame(
 style(heads, "Weights that were learnt before, and new ones.")
 
 # %% tags=["hide-input"]
-gap = find_claim(rows, "sheet-normalised")
 say(
-    f"The ImageNet weights expect images whose colours were shifted and scaled to mean 0 and "
-    f"deviation 1. In that scaling the B-ALL images have means of {gap['computed']}; the sheet "
-    f"feeds them in the range 0 to 1 instead. {gap['note']}"
+    "The sheet feeds its images in the range 0 to 1. "
+    + find_claim(rows, "sheet-scaling")["note"]
 )
 
 # %% [markdown]

@@ -170,13 +170,12 @@ say(find_claim(rows, "transfer-misprints")["note"])
 sums = find_claim(rows, "transfer-rows-sum")
 say(
     f"The printed rows add up to {sums['computed']:,}, and the table says {sums['published']:,}, "
-    "which is what the exact rows add up to. Each time a 0 beside an 8 became an 8: a slip in "
-    "copying, or in reading print by machine. The totals are right, so the network was built as "
-    "described."
+    "which is what the exact rows add up to. Each time an 8 stands where a 0 belongs. The totals are "
+    "exact, the rows are not; how the rows changed cannot be known."
 )
 
 # %% [markdown]
-# Such a slip does no harm to a result. It is worth the minute because the same arithmetic shows that
+# A misprint does no harm to a result. It is worth the minute because the same arithmetic shows that
 # everything else in the table is right, and that nothing in it is new: the convolutions are those of
 # VGG19 {cite:p}`simonyan2015vgg`.
 #

@@ -12,8 +12,8 @@
 # # The ledger
 #
 # *Which statements of the five sources hold?* Every count, formula, layer, setting and result that
-# can be checked stands here as a row of its own, with what was printed, what a check computed, and
-# what follows.
+# can be checked stands here as a row of its own, with what was printed, what a check computed or set
+# beside it, and what follows.
 #
 # :::{admonition} Before you start
 # **You will learn** what a claim is, how it is checked, and what its status does and does not say.
@@ -28,13 +28,14 @@ source = ""  # key of one source, like mir2019report; empty: all five
 # %% [markdown]
 # ## From a statement to a status
 #
-# A claim is one statement of one source: its place, its value as printed, and a **check**. The
-# check computes its own value and never reads the printed one off. The comparison of the two gives
-# the status.
+# A claim is one statement of one source: its place, its value as printed, and a **check**. A check
+# computes its own value, or sets the printed one beside another print: a cited work, another page of
+# the source. The row names its check, and checks of the second kind begin with `elsewhere`. The
+# comparison of the two values gives the status.
 #
 # | status | what it says |
 # |---|---|
-# | confirmed | the check's value is the printed one, in all its digits |
+# | confirmed | the check's value is the printed one, within the rounding that the row names |
 # | contradicted | data, arithmetic, code or the literature say otherwise |
 # | inconsistent | it cannot stand beside another printed statement; which of the two is right stays open |
 # | reproduced | a run with every setting of the source gives the same result, by a written rule |
@@ -127,7 +128,7 @@ HTML(ledger_html(rows, bibliography="../book/bibliography.html"))
 # ## Summary
 #
 # - A claim has a place, a printed value, a check and a status.
-# - A check computes; it never repeats what was printed.
+# - A check computes, or names the other print it was compared with.
 # - *Cannot be known* is a result, and it comes with what would settle it.
 #
 # ```{exercise}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,7 @@ from alllib.errors import DataError
 from alllib.evaluation import Estimate
 from alllib.studies import save_study
 
+KEPT = Path(__file__).parents[1] / "results" / "study"
 SHARES = st.floats(0.05, 0.95)
 
 
@@ -67,8 +70,9 @@ def test_too_few_seeds_are_refused(values):
 @pytest.mark.parametrize(
     "ours, expected",
     [
-        (estimate(0.925), "same"),
+        (estimate(0.925, half=0.015), "same"),
         (estimate(0.85), "different"),
+        (estimate(0.925, half=0.03), "cannot tell"),  # nearly as wide as a leak
         (estimate(0.90, half=0.09), "cannot tell"),  # too wide to say the same
         (estimate(0.70, half=0.09), "different"),  # too wide, and still too far
     ],
@@ -78,6 +82,21 @@ def test_verdicts(ours, expected):
     assert found.verdict == expected
     assert found.difference == pytest.approx(ours["value"] - 0.9302)
     assert f"{abs(found.difference):.3f}" in found.reason
+
+
+def test_the_widest_tolerance_is_less_than_what_the_split_by_image_adds():
+    rows = json.loads((KEPT / "baselines-cnmc2019.json").read_text())["found"]["rows"]
+    of = {
+        row["protocol"]: row["metrics"]["accuracy"]["value"]
+        for row in rows
+        if (row["system"], row["scheme"]) == ("nineteen", "pooled")
+    }
+    assert 0.01 < WIDEST < of["image"] - of["group"]
+    # Two runs that differ by that much are never called the same, however wide the intervals.
+    for half in (0.005, 0.02, 0.05):
+        ours = estimate(of["group"], half)
+        found = same_result(of["image"], ours, images=7569, spread=0.002)
+        assert found.verdict != "same"
 
 
 def test_tolerance_adds_squares_of_three_half_widths():
@@ -143,7 +162,7 @@ def test_percentages_are_refused():
 
 def test_two_equal_runs_are_the_same_in_95_of_100(monkeypatch):
     generator = np.random.default_rng(3)
-    true, images, seed_deviation = 0.9, 1000, 0.006
+    true, images, seed_deviation = 0.9, 4000, 0.006
     verdicts = []
     for _ in range(1500):
         ours, theirs = (
@@ -185,3 +204,20 @@ def test_the_kept_spread_is_the_largest_or_that_of_a_system(workspace):
     assert kept_spread() == spreads["network"]
     assert kept_spread(system="forest") == spreads["forest"]
     assert kept_spread(system="none") is None
+    assert "origin" not in seed_spread([1, 2]).as_dict()
+
+
+def test_the_reason_says_whose_seeds_were_measured(workspace):
+    cells = pd.DataFrame({"image": ["a"], "label": ["ALL"], "sha256": ["0"]})
+    cells.attrs["dataset"] = "cnmc2019"
+    row = {"system": "small", "title": "small network", "scale": "32 px",
+           "spread": seed_spread([0.9, 0.901, 0.902]).as_dict()}  # fmt: skip
+    save_study("seeds", cells, {"rows": [row]})
+    told = "of another run (small network, 32 px, 3 seeds)"
+    for value in (0.93, 0.5):
+        found = same_result(0.93, estimate(value), images=4000, spread=kept_spread())
+        assert found.reason.endswith(f"{told}.")
+    found = same_result(
+        0.93, estimate(0.93), images=4000, spread=kept_spread(), differences=["input"]
+    )
+    assert told not in found.reason  # seeds played no part

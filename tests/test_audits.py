@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from alllib import audits
 from alllib.checks import (
     placements,
     poster,
+    poster_future,
     poster_layers,
     poster_scores,
     sheet,
@@ -37,8 +39,7 @@ PAGES = ("article", "report", "poster", "transfer", "sheet")
 
 
 def fast(claim) -> bool:
-    slow = ("poster_layers:activations", "transfer:cheaper_systems")
-    return claim.check.partition(":")[0] not in SLOW and claim.check not in slow
+    return claim.check.partition(":")[0] not in SLOW and claim.check != "transfer:cheaper_systems"
 
 
 def row(name: str) -> dict:
@@ -213,10 +214,17 @@ def mutated(value):
     return value + 1 if isinstance(value, int) else round(value + 0.7, 6)
 
 
+# Another print, typed into the claim: to mutate it would try the comparison alone, which
+# tests/test_claims.py does.
+ANOTHER_PRINT = ("elsewhere:cited", "elsewhere:printed", "elsewhere:in_recipe")
+
 COMPARED = [
     claim
     for claim in CLAIMS.values()
-    if claim.check and fast(claim) and claim.compare in ("equal", "within")
+    if claim.check
+    and fast(claim)
+    and claim.compare in ("equal", "within")
+    and claim.check not in ANOTHER_PRINT
 ]
 
 
@@ -241,14 +249,161 @@ def test_every_claim_has_a_verdict_or_a_reason_and_no_number_is_lost(claim):
 
 def test_without_measurements_the_checks_that_need_them_say_so(workspace):
     for name in ("poster-round", "sheet-images", "sheet-resize", "sheet-normalised",
-                 "sheet-morphology"):  # fmt: skip
+                 "sheet-morphology", "poster-future-stopping", "poster-future-balance",
+                 "poster-future-cross-validation", "poster-future-networks"):  # fmt: skip
         assert row(name)["status"] == "cannot be known"
 
 
 def test_kept_measurements_bear_their_claims():
     assert row("poster-round")["status"] == "confirmed"
     assert row("sheet-images")["computed"] == 3_256
-    assert row("sheet-morphology")["computed"] >= 0.96
+    colours = row("sheet-morphology")
+    assert colours["computed"] >= 0.96
+    assert colours["status"] == "cannot be known"  # the sheet does not say it
+    assert row("sheet-normalised")["status"] == "confirmed"
+    assert "[1.48, 1.78, 2.37]" in row("sheet-scaling")["note"]
+
+
+# How a claim that the check judges by itself, and confirms, is made to fail: another printed
+# value, other arguments, or other facts in the place of what the check reads.
+PRINTED = {
+    "poster-train-loss": 0.9,
+    "poster-validation-loss": 0.9,
+    "transfer-various-metrics": 0.9937,
+    "transfer-trained-over": 20_000,
+    "sheet-specificity": 0.5,
+    "sheet-log": [1.0, 0.98],
+}
+ARGUED = {
+    "transfer-mean-loss": {"subjects": 5},
+    "transfer-metric": {"rule": True},
+    "transfer-formula": {"above": [0, 1]},
+}
+OUTLINES = {"circularity": {"auc": 0.6}, "solidity": {"auc": 0.4}}
+BYTES = {"mean": [210.0, 218.0, 239.0]}
+ONE_FOLD = [{"scheme": "fold", "protocol": "group", "fold": 0}]
+FACTS = {
+    "poster-imbalance": {"poster.part_counts": [10, 5, 5]},
+    "poster-round": {"poster.read_study": SimpleNamespace(found=OUTLINES, images=2)},
+    "poster-layer-names": {
+        "poster_layers.rows_printed": [["conv2d", [2], 0], ["conv2d_1", [2], 0]]
+    },
+    "poster-epochs": {
+        "poster_scores.load_recipe": SimpleNamespace(
+            published={
+                f"{part}accuracy{run}": 0.8
+                for part in ("train_", "val_", "")
+                for run in ("", "_100_epochs")
+            }
+        )
+    },
+    "poster-future-cross-validation": {
+        "poster_future.real_runs": [],
+        "baseline_runs.kept_baselines": ONE_FOLD,
+    },
+    "transfer-fewer-parameters": {
+        "transfer_layers.printed_rows": [
+            ["input_1", [1, 1, 3], 0], ["block1_conv1", [1, 1, 64], 1792],
+        ]
+    },
+    "transfer-layer-names": {
+        "transfer_layers.printed_rows": [["dense", [256], 0], ["dense_1", [2], 0]]
+    },
+    "transfer-matrix-total": {"transfer.matrix": [[1, 1], [1, 1]]},
+    "transfer-weights": {"transfer_layers.exact_total": 1},
+    "sheet-normalised": {
+        "sheet.read_study": SimpleNamespace(found=BYTES), "sheet.tell_study": "",
+    },
+}  # fmt: skip
+JUDGED = [claim for claim in CLAIMS.values() if claim.compare == "itself" and fast(claim)]
+
+
+@pytest.mark.parametrize("claim", JUDGED, ids=lambda claim: claim.id)
+def test_a_check_that_judges_by_itself_can_say_no(claim, monkeypatch):
+    if judge_claim(claim)["status"] != "confirmed":
+        return  # it does, or says that nothing can be known
+    assert claim.id in PRINTED.keys() | ARGUED.keys() | FACTS.keys()
+    changed = claim
+    if claim.id in PRINTED:
+        changed = replace(claim, recipe="", key="", published=PRINTED[claim.id])
+    if claim.id in ARGUED:
+        changed = replace(claim, arguments=claim.arguments | ARGUED[claim.id])
+    for place, fact in FACTS.get(claim.id, {}).items():
+        module = "alllib." if place.startswith("baseline_runs") else "alllib.checks."
+        monkeypatch.setattr(module + place, lambda *_, fact=fact, **__: fact)
+    assert judge_claim(changed)["status"] == claim.otherwise
+
+
+# --- future work is confirmed by runs and not by what is built in
+
+
+def variant_run(name: str, accuracy: float, *, epochs: int = 8, patience: int = 0, **changed):
+    """As much of a kept run as the checks of future work read."""
+    known = {
+        "id": name,
+        "recipe": "unnithan2021-2x2",
+        "dataset": "cnmc2019",
+        "protocol": "group",
+        "scored": "test",
+        "weights": "none",
+        "parameters": {"epochs": epochs, "input_size": 64},
+        "recipe_text": {"data": {"dataset": "cnmc2019"}, "training": {"patience": patience}},
+        "certificate": {"hash": "fold 0", "settings": {"fold": 0, "folds": 5}},
+        "metrics": {"metrics": {"accuracy": {"value": accuracy}}},
+    }
+    return SimpleNamespace(run=known | changed, history=range(epochs))
+
+
+def keep(monkeypatch, runs: dict[str, list]) -> None:
+    monkeypatch.setattr(
+        poster_future, "real_runs", lambda *names: [run for n in names for run in runs.get(n, [])]
+    )
+
+
+def test_a_variant_that_no_run_is_kept_of_is_not_confirmed(monkeypatch):
+    keep(monkeypatch, {})
+    found = judge_claim(CLAIMS["poster-future-balance"])
+    assert found["status"] == "cannot be known"
+    assert "alllib train unnithan2021-2x2.balanced" in found["reason"]
+
+
+def test_a_run_of_a_variant_stands_beside_the_recipe_on_the_same_fold(monkeypatch):
+    other = variant_run("base-1", 0.9, certificate={"hash": "fold 1", "settings": {"fold": 1}})
+    short = variant_run("base-short", 0.6, epochs=2)
+    bases = [other, short, variant_run("base-0", 0.71)]
+    runs = {poster.RECIPE: bases, "unnithan2021-2x2.balanced": [variant_run("new", 0.734)]}
+    keep(monkeypatch, runs)
+    found = judge_claim(CLAIMS["poster-future-balance"])
+    assert found["status"] == "confirmed"
+    assert "new: accuracy 0.734" in found["note"]
+    assert "base-0 of the unchanged recipe on the same images: 0.710." in found["note"]
+    keep(monkeypatch, runs | {poster.RECIPE: [other, short]})
+    assert "0.600 (with other epochs)" in judge_claim(CLAIMS["poster-future-balance"])["note"]
+
+
+def test_a_run_that_could_not_stop_early_does_not_confirm_early_stopping(monkeypatch):
+    name = "unnithan2021-2x2.early-stopping"
+    keep(monkeypatch, {name: [variant_run("new", 0.7, patience=10)]})
+    found = judge_claim(CLAIMS["poster-future-stopping"])
+    assert found["status"] == "cannot be known"
+    assert "patience is 10 epochs" in found["reason"]
+    keep(monkeypatch, {name: [variant_run("new", 0.7, patience=2)]})
+    assert judge_claim(CLAIMS["poster-future-stopping"])["status"] == "confirmed"
+
+
+def test_a_network_is_tried_when_it_starts_from_the_weights_that_it_needs(monkeypatch):
+    runs = {
+        name: [variant_run(name, 0.8, weights=weights)]
+        for name, weights in (("mir2019-alexnet", "none"), ("garg2021-vgg19", "none"))
+    }
+    keep(monkeypatch, runs)
+    found = judge_claim(CLAIMS["poster-future-networks"])
+    assert found["status"] == "cannot be known"
+    assert "mir2019-alexnet --protocol" not in found["reason"]
+    assert "garg2021-vgg19 --protocol group --weights imagenet" in found["reason"]
+    runs["garg2021-vgg19"] = [variant_run("v", 0.8, weights="imagenet")]
+    keep(monkeypatch, runs)
+    assert judge_claim(CLAIMS["poster-future-networks"])["status"] == "confirmed"
 
 
 # --- tables and figures

@@ -19,7 +19,7 @@ from alllib.baseline_runs import (
     score_beside,
 )
 from alllib.baseline_splits import list_schemes
-from alllib.baselines import FEATURES, measure_numbers
+from alllib.baselines import FEATURES, get_baseline, measure_numbers, predict_baseline
 from alllib.datasets import get_dataset, load_cells
 from alllib.errors import RecordError, SplitError
 from alllib.evaluation import score_predictions
@@ -160,9 +160,15 @@ def test_baselines_stand_beside_a_network_on_its_very_split(cells):
     for row in rows:
         assert row["scheme"] == "given" and row["certificate"] == split.certificate["hash"]
         assert row["scored_images"] == len(split.part("test"))
+        # From what the network learns from; folds without a network learn from validation too.
+        assert row["learned"] == ["train"] and row["images"] == len(split.part("train"))
     folds = run_baselines(cells, ("group",), numbers=numbers, folds=3).rows
     same = [r for r in folds if r["certificate"] == rows[0]["certificate"]]
-    assert [r["metrics"] for r in same] == [r["metrics"] for r in rows]
+    assert all(r["images"] > rows[0]["images"] for r in same)
+    found = predict_baseline(get_baseline("nineteen"), split, numbers)
+    scores = score_predictions(found[found.part == "test"].drop(columns="part"), positive="ALL")
+    assert scores.as_dict()["metrics"] == rows[0]["metrics"]
+    assert rows[0]["scored_images"] == scores.images
 
 
 def test_table_has_a_line_per_split_and_the_range_of_the_folds(run):

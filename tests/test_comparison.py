@@ -33,9 +33,14 @@ PREDICTIONS = pd.DataFrame(
 )
 
 
+# Images that the sources say they used, all parts together; B-ALL's code says nothing.
+IMAGES = {"mir2019": 8479 + 2121, "unnithan2021": 7996 + 2665 + 1867, "garg2021": 10661 + 1867}
+
+
 def record_of(recipe_name: str = "mir2019-alexnet", **changes) -> Record:
     """A run exactly as its recipe asks, save for `changes`."""
     recipe = load_recipe(recipe_name)
+    stated = IMAGES.get(recipe_name.partition("-")[0], 3256)
     run = {
         "id": "one",
         "recipe": recipe.name,
@@ -47,6 +52,7 @@ def record_of(recipe_name: str = "mir2019-alexnet", **changes) -> Record:
         "backbone": recipe.architecture.backbone,
         "epochs": recipe.training.epochs,
         "pictures": 61,
+        "images": {"train": stated - 5, "validation": 5},
         "parameters": {
             "input_size": recipe.images.input,
             "crop": recipe.images.crop,
@@ -74,7 +80,11 @@ def record_of(recipe_name: str = "mir2019-alexnet", **changes) -> Record:
 @pytest.mark.parametrize("name", list_recipes())
 def test_a_run_as_its_recipe_asks_deviates_in_nothing(name):
     table = deviation_table(record_of(name))
-    assert (table.same == "yes").all(), table
+    known = table[table.setting != "images"]
+    assert (known.same == "yes").all(), table
+    stated = not name.startswith("ball2023")
+    assert table.same[table.setting == "images"].item() == ("yes" if stated else "not known")
+    assert ("that the source states" in tell_result(record_of(name))) != stated
     assert ("pictures in an epoch" in set(table.setting)) == name.startswith("mir2019")
 
 
@@ -86,6 +96,7 @@ def test_a_run_as_its_recipe_asks_deviates_in_nothing(name):
         ({"epochs": 3}, "epochs"),
         ({"weights": "imagenet"}, "initial weights"),
         ({"backbone": "frozen"}, "backbone"),
+        ({"images": {"train": 6000, "validation": 1569}}, "images"),
     ],
 )
 def test_each_deviation_shows_in_its_row_and_in_the_sentence(changes, setting):
@@ -93,6 +104,38 @@ def test_each_deviation_shows_in_its_row_and_in_the_sentence(changes, setting):
     table = deviation_table(record)
     assert list(table.setting[table.same == "no"]) == [setting]
     assert "Every setting is that of the recipe" not in tell_result(record)
+
+
+@pytest.mark.parametrize(
+    ("train", "same"),
+    [(10661, "yes"), (10706, "yes"), (10707, "no"), (10494, "yes"), (10490, "no")],
+)
+def test_images_within_one_percent_count_as_the_same(train, same):
+    table = deviation_table(record_of(images={"train": train})).set_index("setting")
+    assert table.same["images"] == same and table["this run"]["images"] == f"{train:,}"
+    assert table.recipe["images"] == "10,600"  # the log's numbers, of the recipe of the same report
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting", "told"),
+    [
+        ({"training.optimizer.learning_rate": 0.01}, "learning rate", ["0.0002", "0.01"]),
+        ({"training.optimizer.momentum": 0.9}, "optimizer", ["SGD", "SGD, momentum 0.9"]),
+        ({"training.patience": 3}, "patience", ["no early stop", "3 epochs"]),
+    ],
+)
+def test_a_variant_differs_from_the_recipe_of_the_source(changes, setting, told):
+    recipe = change_recipe(load_recipe("mir2019-alexnet"), "other", changes)
+    record = record_of(recipe=recipe.name, recipe_text=recipe.as_dict())
+    table = deviation_table(record)
+    row = table[table.same == "no"]
+    assert list(row.setting) == [setting]
+    assert row[["recipe", "this run"]].to_numpy().tolist() == [told]
+
+
+def test_a_recipe_that_no_file_names_is_its_own_source():
+    recipe = load_recipe("mir2019-alexnet").as_dict() | {"name": "mine"}
+    assert "no" not in set(deviation_table(record_of(recipe="mine", recipe_text=recipe)).same)
 
 
 def test_the_sentence_on_the_result_compares_only_what_can_be_compared():

@@ -22,6 +22,7 @@ def row(number: int, **changed) -> dict:
         "place": f"figure {number}",
         "kind": ("count", "result", "formula")[place],
         "statement": f"There are {number} things.",
+        "check": "" if place == 2 else "counts:official_images",
         "published": number,
         "computed": None if place == 2 else number * 1000,
         "status": ("confirmed", "contradicted", "cannot be known")[place],
@@ -50,6 +51,7 @@ def test_every_claim_stands_in_the_table_without_a_script(tree):
         assert entry["place"] in text
         assert entry["status"] in text
         assert entry["reason"].replace("`", "") in text
+        assert (entry["check"] or "no check") in text
 
 
 def test_what_is_written_is_escaped_and_commands_are_code(tree):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from alllib.errors import DataError
 from alllib.evaluation import score_predictions
@@ -85,7 +86,7 @@ def test_exchanging_the_systems_changes_signs_and_nothing_else(pair):
 @given(pairs())
 @settings(max_examples=40)
 def test_difference_is_that_of_the_two_accuracies(pair):
-    found = compare_paired(*pair, resamples=50)
+    found = compare_paired(*pair)
     apart = [score_predictions(t, resamples=2).metrics["accuracy"].value for t in pair]
     assert found.difference == pytest.approx(apart[0] - apart[1])
 
@@ -102,7 +103,7 @@ def test_sign_flips_by_brute_force(pair):
     )
     sums = [abs(np.dot(signs, gain)) for signs in product((-1, 1), repeat=len(gain))]
     expected = np.mean([s >= abs(gain.sum()) for s in sums])
-    assert compare_paired(first, second, resamples=2).p == pytest.approx(expected)
+    assert compare_paired(first, second).p == pytest.approx(expected)
 
 
 def test_a_system_against_itself():
@@ -123,7 +124,36 @@ def test_many_groups_are_drawn_and_a_clear_difference_is_seen():
     assert found == compare_paired(good, poor.sample(frac=1, random_state=2))
 
 
-def test_false_alarms_of_the_test_are_rare():
+def test_interval_by_hand_for_equal_groups():
+    """Equal groups of equal classes: the variance is that of two means."""
+    hits = {"a1": (4, 2), "a2": (3, 3), "a3": (4, 1), "H1": (2, 2), "H2": (3, 1), "H3": (1, 2)}
+    first, second = (
+        predictions({name: [1] * pair[n] + [0] * (4 - pair[n]) for name, pair in hits.items()})
+        for n in (0, 1)
+    )
+    found = compare_paired(first, second)
+    gains = [[(hits[f"{k}{n}"][0] - hits[f"{k}{n}"][1]) / 4 for n in (1, 2, 3)] for k in "aH"]
+    parts = [np.var(g, ddof=1) / 3 / 4 for g in gains]  # each class weighs one half
+    free = sum(parts) ** 2 / sum(v**2 / 2 for v in parts)
+    half = stats.t.ppf(0.975, free) * np.sqrt(sum(parts))
+    assert found.difference == pytest.approx(np.mean(gains))
+    assert found.freedom == pytest.approx(free)
+    assert (found.low, found.high) == pytest.approx(
+        (found.difference - half, found.difference + half)
+    )
+
+
+def test_a_group_with_most_images_leaves_little_freedom():
+    """As many groups, but one of them nearly alone: t instead of percentiles."""
+    for sizes, free in (([10, 10, 10, 10, 10], 4), ([10, 10, 10, 10, 200], 1)):
+        alike = {"a1": [1], "a2": [1]}  # gain nothing, so that the other class decides
+        varied = {f"H{n}": [n % 2] * size for n, size in enumerate(sizes)}
+        ones = {name: [1] * len(held) for name, held in varied.items()}
+        found = compare_paired(predictions(alike | ones), predictions(alike | varied))
+        assert found.freedom == pytest.approx(free)
+
+
+def test_false_alarms_of_test_and_interval_are_rare():
     generator = np.random.default_rng(7)
     names = [f"{k}{n}" for k in ("a", "H") for n in range(8)]
     alarms = []
@@ -135,8 +165,9 @@ def test_false_alarms_of_the_test_are_rare():
             )
             for _ in range(2)
         ]
-        alarms.append(compare_paired(*both, resamples=2, permutations=400).p < 0.05)
-    assert np.mean(alarms) < 0.11
+        found = compare_paired(*both, permutations=400)
+        alarms.append((found.p < 0.05, not found.low <= 0 <= found.high))
+    assert (np.mean(alarms, axis=0) < 0.11).all()
 
 
 def test_one_group_of_a_class_gives_no_interval():

@@ -6,9 +6,9 @@ import numpy as np
 
 from .finding import Finding
 
-__all__ = ["convolved_side", "dense_against_convolution", "log_loss", "log_loss_high", "mean_of",
-           "max_pooling", "penalty", "penalty_shrinks", "pooled_weights", "relu", "softmax",
-           "translation"]  # fmt: skip
+__all__ = ["convolved_side", "dead_unit", "dense_against_convolution", "log_loss",
+           "log_loss_high", "max_pooling", "mean_of", "penalty", "penalty_shrinks",
+           "pooled_weights", "relu", "softmax", "translation"]  # fmt: skip
 
 SEED = 7
 
@@ -92,9 +92,28 @@ def _fit(inputs: np.ndarray, target: np.ndarray, power: int, weight: float) -> n
     return found
 
 
-def convolved_side(side: int, window: int, padded: bool) -> int:
-    """Side of a map after a convolution of step 1, with or without padding."""
-    return side if padded else side - window + 1
+def convolved_side(side: int, window: int) -> Finding:
+    """Lengths of a row of pixels after a convolution, without and with padding."""
+    row, kernel = np.ones(side), np.ones(window)
+    bare, padded = (np.convolve(row, kernel, mode).size for mode in ("valid", "same"))
+    return Finding(
+        [bare, padded],
+        f"Without and with padding, of {side} pixels.",
+        agrees=bare < side == padded,
+    )
+
+
+def dead_unit(bias: float) -> Finding:
+    """Largest slope of a ReLU unit with such a bias on random inputs, and of a leaky one."""
+    inputs = np.random.default_rng(SEED).normal(size=(10000, 8))
+    scores = inputs @ np.full(8, 1 / np.sqrt(8)) + bias
+    slopes = [float(np.where(scores > 0, 1.0, low).max()) for low in (0.0, 0.01)]
+    return Finding(
+        slopes,
+        f"Of a unit whose bias has become {bias:g}, on 10,000 inputs of deviation 1: ReLU passes "
+        "no gradient on, so that no step can bring the unit back; a leaky ReLU passes on a little.",
+        agrees=slopes[0] == 0 < slopes[1],
+    )
 
 
 def dense_against_convolution(side: int, filters: int, window: int) -> Finding:

@@ -14,6 +14,7 @@ __all__ = [
     "class_totals",
     "correct_counts",
     "fits_a_count",
+    "gives_accuracy",
     "metric",
     "per_cent",
     "remaining",
@@ -107,19 +108,38 @@ def _count(share: float, total: int, places: int) -> int | None:
     return next((k for k in near if round(k / total, places) == round(share, places)), None)
 
 
-def fits_a_count(published: float, totals: list[int]) -> Finding:
-    """Totals of images of which a printed accuracy, rounded or cut, can be a share."""
-    places = _decimals(published)
-    fits = []
-    for total in totals:
-        near = range(math.floor(published * total) - 1, math.ceil(published * total) + 2)
-        cut = [math.floor(k / total * 10**places + 1e-9) / 10**places for k in near]
-        if round(published, places) in [round(k / total, places) for k in near] + cut:
-            fits.append(total)
+def fits_a_count(published: float, totals: list[int], others: tuple[int, ...] = ()) -> Finding:
+    """Totals of images of which a printed accuracy, rounded or cut, can be a share.
+
+    `others` are totals of other parts, which are named in the note and decide nothing.
+    """
+    fits = [total for total in totals if _share_of(published, total)]
     value = ", ".join(f"{total:,}" for total in fits) or "none of them"
-    return Finding(
-        value, f"Tried: {', '.join(f'{n:,}' for n in totals)} images.", agrees=bool(fits)
-    )
+    note = f"Tried: {', '.join(f'{n:,}' for n in totals)} images."
+    if others:
+        told = ", ".join(
+            f"{n:,} {'would fit' if _share_of(published, n) else 'would not fit either'}"
+            for n in others
+        )
+        near = range(min(totals) - 500, max(totals) + 500)
+        chance = sum(_share_of(published, n) for n in near) / len(near)
+        note += f" Of another part: {told}; {chance:.0%} of the totals near by fit by chance."
+    return Finding(value, note, agrees=bool(fits))
+
+
+def _share_of(share: float, total: int) -> bool:
+    """Whether a printed share, rounded or cut, can be one of so many images."""
+    places = _decimals(share)
+    near = range(math.floor(share * total) - 1, math.ceil(share * total) + 2)
+    cut = [math.floor(k / total * 10**places + 1e-9) / 10**places for k in near]
+    return round(share, places) in [round(k / total, places) for k in near] + cut
+
+
+def gives_accuracy(published: list, recipe: str) -> Finding:
+    """Accuracy of a printed matrix, beside the one that is printed with it."""
+    value = _metrics([list(row) for row in published], 0)["accuracy"]
+    wanted = load_recipe(recipe).published["accuracy"]
+    return Finding(round(value, 6), agrees=round(value, _decimals(wanted)) == wanted)
 
 
 def remaining(done: int, total: int, rate: float) -> int:
@@ -145,7 +165,7 @@ def class_totals(recipe: str) -> Finding:
     listed = listed_classes(recipe, "validation")
     short = ", ".join(f"{one - other}" for one, other in zip(listed, printed, strict=True))
     note = f"Images of each class: the printed rows hold {printed}, short by {short}."
-    return Finding(listed, note, agrees=listed == printed)
+    return Finding(listed, note)
 
 
 def scored_part(recipe: str) -> Finding:

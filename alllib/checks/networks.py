@@ -10,9 +10,10 @@ from typing import Any
 from ..recipes import load_recipe
 from .finding import Finding
 
-__all__ = ["auxiliary", "convolutional", "counted_layers", "kernels",
-           "layer_table", "parameters", "pools", "ranked",
-           "renumbered", "residual_depth", "residual_skip", "strides", "units"]  # fmt: skip
+__all__ = ["auxiliary", "convolutional", "counted_layers", "hidden_activations", "kernels",
+           "layer_table", "output_activations", "outputs", "parameters", "pooled_convolutions",
+           "pools", "ranked", "renumbered", "residual_depth", "residual_skip", "sides_kept",
+           "strides", "units"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Facts:
     layers: tuple[dict, ...]
     rows: dict[str, tuple]
     compared: dict[str, tuple[str, list, int]]
+    outputs: tuple[int, int]  # in training, and for new images
 
     def of_kind(self, kind: str) -> list[dict]:
         """Layers of a class, in the order of the network."""
@@ -51,15 +53,17 @@ def describe(recipe: str) -> Facts:
     for printed, ours in zip(table["published layer"], table["our layer"], strict=True):
         if ours is not None:
             compared[printed] = (ours, list(rows[ours].output), rows[ours].parameters)
+    answering = inference_model(network)
     facts = Facts(
         parameters=network.count_params(),
         trainable=number_of(network.trainable_weights),
-        flops=count_flops(inference_model(network)),
+        flops=count_flops(answering),
         layers=tuple(_plain_layers(network)),
         rows={name: (row.output, row.parameters) for name, row in rows.items()},
         compared=compared,
+        outputs=(len(network.outputs), len(answering.outputs)),
     )
-    del network
+    del network, answering
     gc.collect()  # networks refer to themselves, and nine of them fill gigabytes
     return facts
 
@@ -140,10 +144,55 @@ def strides(recipes: list[str]) -> list[int]:
     return sorted({layer["strides"][0] for layer in layers})
 
 
-def ranked(recipe: str, others: list[str], quantity: str) -> Finding:
+def pooled_convolutions(recipe: str) -> Finding:
+    """How many convolutions are followed by a max pooling before the next convolution."""
+    kinds = [layer["kind"] for layer in describe(recipe).layers]
+    kinds = [kind for kind in kinds if kind in ("Conv2D", "MaxPooling2D")]
+    number = kinds.count("Conv2D")
+    pooled = sum(
+        one == "Conv2D" and other == "MaxPooling2D"
+        for one, other in zip(kinds, kinds[1:], strict=False)
+    )
+    return Finding(f"{pooled} of {number}", agrees=0 < pooled < number)
+
+
+def sides_kept(recipe: str) -> Finding:
+    """Sides of the maps before and after each convolution, without repetition."""
+    facts = describe(recipe)
+    names = [layer["name"] for layer in facts.layers if len(facts.rows[layer["name"]][0]) == 3]
+    kinds = {layer["name"]: layer["kind"] for layer in facts.layers}
+    pairs = {
+        (facts.rows[one][0][0], facts.rows[other][0][0])
+        for one, other in zip(names, names[1:], strict=False)
+        if kinds[other] == "Conv2D"
+    }
+    value = [list(pair) for pair in sorted(pairs, reverse=True)]
+    return Finding(value, agrees=bool(value) and all(one == other for one, other in value))
+
+
+def hidden_activations(recipe: str) -> list[str]:
+    """Activations of convolutions and of dense layers below the last, without repetition."""
+    facts = describe(recipe)
+    layers = facts.of_kind("Conv2D") + facts.of_kind("Dense")[:-1]
+    return sorted({layer["activation"] for layer in layers})
+
+
+def output_activations(recipes: list[str]) -> list[str]:
+    """Activations of the last dense layers of some networks, without repetition."""
+    return sorted({describe(recipe).of_kind("Dense")[-1]["activation"] for recipe in recipes})
+
+
+def outputs(recipe: str) -> Finding:
+    """Answers of a network in training, and for a new image."""
+    training, answering = describe(recipe).outputs
+    return Finding([training, answering], agrees=training > answering == 1)
+
+
+def ranked(recipe: str, others: list[str], quantity: str, undefined: str = "") -> Finding:
     """Whether a network needs less than each of the others.
 
-    `quantity` is `parameters` or `flops`, each network at its own input and for two classes.
+    `quantity` is `parameters` or `flops`, each network at its own input and for two classes;
+    `undefined` says why that need not be what the source means.
     """
     own = getattr(describe(recipe), quantity)
     rest = {name: getattr(describe(name), quantity) for name in others}
@@ -152,7 +201,7 @@ def ranked(recipe: str, others: list[str], quantity: str) -> Finding:
     told = ", ".join(f"{name} {value / scale:.1f}" for name, value in rest.items())
     note = f"In {unit}: {recipe} {own / scale:.1f}; {told}."
     value = f"{len(less)} of {len(rest)} need less"
-    return Finding(value, note, agrees=not less)
+    return Finding(value, note, undefined, agrees=not less)
 
 
 def residual_depth(recipe: str) -> int:

@@ -8,8 +8,8 @@ from itertools import product
 from ..recipes import load_recipe
 from .finding import Finding
 
-__all__ = ["count_of_convolutions", "filters_that_fit", "output_units", "printed_rows",
-           "weighted_layers", "windows_that_fit"]  # fmt: skip
+__all__ = ["count_of_convolutions", "filters_that_fit", "halved_sides", "output_units",
+           "printed_rows", "weighted_layers", "windows_that_fit"]  # fmt: skip
 
 LARGEST = 7  # side of the windows that are tried
 
@@ -108,3 +108,18 @@ def printed_rows(recipe: str, name: str) -> int:
 def output_units(recipe: str) -> int:
     """Width of the last row of the printed layer table."""
     return load_recipe(recipe).published["layers"][-1][1][0]
+
+
+def halved_sides(recipe: str, step: int = 2) -> Finding:
+    """Sides of the maps below each printed pooling, from the first printed side."""
+    rows = load_recipe(recipe).published["layers"]
+    side = next(shape[0] for name, shape, _ in rows if "_conv" in name)
+    sides = []
+    for _ in range(sum("_pool" in name for name, *_ in rows)):
+        side = -(-side // step)
+        sides.append(side)
+    return Finding(
+        sides,
+        f"What a window with step {step} leaves where it pads. Sides depend on the step alone "
+        "then: a larger window with the same step would leave the same.",
+    )

@@ -7,12 +7,9 @@ image has which class, in which order a folder lists them, and which subject the
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
 
 import pandas as pd
 
-from ..comparison import recorded_runs
-from ..datasets import DATASETS
 from ..downloads import official_cells, official_files
 from ..layouts import subject_groups
 from ..recipes import load_recipe
@@ -21,9 +18,8 @@ from ..studies import read_study
 from .finding import Finding
 
 __all__ = [
-    "all_images", "carried_out", "imbalance", "named_subjects", "part_counts", "part_size",
-    "rounder", "row_sums", "shared_subjects", "shared_with_test", "systems_tried", "total",
-    "trained_subjects",
+    "all_images", "imbalance", "named_subjects", "part_counts", "part_size", "rounder",
+    "row_sums", "shared_subjects", "shared_with_test", "total", "trained_subjects",
 ]  # fmt: skip
 
 RECIPE = "unnithan2021-2x2"
@@ -135,21 +131,6 @@ def rounder() -> Finding:
     )
 
 
-def carried_out(variants: Iterable[str] = (), protocols: Iterable[str] = ()) -> Finding:
-    """Whether variants of the recipe and protocols of its data set exist here."""
-    recipe = load_recipe(RECIPE)
-    known = [*(entry.name for entry in recipe.variant), *DATASETS[recipe.data.dataset].protocols]
-    wanted = [*variants, *protocols]
-    runs = recorded_runs(*(f"{RECIPE}.{name}" for name in variants))
-    kept = ", ".join(run.run["id"] for run in runs) or "none yet"
-    return Finding(
-        ", ".join(name for name in wanted if name in known),
-        agrees=all(name in known for name in wanted),
-        note="`alllib train` takes them."
-        + (f" Kept runs of such a variant: {kept}." if variants else ""),
-    )
-
-
 def shared_with_test() -> Finding:
     """Subject names that stand in the training phase and in the test part."""
     train, prelim = (
@@ -164,13 +145,6 @@ def shared_with_test() -> Finding:
         note=f"{both} names of the preliminary phase stand in training. By groups of subjects that "
         f"share cells, {len(same)} does, that of subject {', '.join(same)}.",
     )
-
-
-def systems_tried(recipes: Iterable[str]) -> Finding:
-    """Which of some recipes there are on the poster's data set."""
-    own = load_recipe(RECIPE).data.dataset
-    found = [name for name in recipes if load_recipe(name).data.dataset == own]
-    return Finding(", ".join(found), agrees=len(found) == len(list(recipes)))
 
 
 def imbalance() -> Finding:

@@ -9,7 +9,7 @@ from .finding import Finding
 from .poster import RECIPE
 
 __all__ = [
-    "activations", "input_side", "kernel", "kinds_of_layer", "numbers_of_layers", "pool",
+    "input_side", "kernel", "kinds_of_layer", "numbers_of_layers", "pool",
     "stride", "units",
 ]  # fmt: skip
 
@@ -46,13 +46,6 @@ def kernel() -> list[int]:
     return [filters, math.isqrt((number // filters - 1) // 3)]
 
 
-def activations() -> str:
-    """Activations of the convolutions of our network, which follows the public code."""
-    from .networks import describe
-
-    return ", ".join(sorted({row["activation"] for row in describe(RECIPE).of_kind("Conv2D")}))
-
-
 def pool() -> int:
     """Side of the pooling window, from the sides that the table prints."""
     return rows_printed()[1][1][0] // rows_printed()[2][1][0]
@@ -75,6 +68,7 @@ def numbers_of_layers() -> Finding:
     kinds: dict[str, list[int]] = {}
     for name, *_ in rows_printed():
         kind, _, number = name.rpartition("_")
+        kind, number = (kind, number) if number.isdigit() else (name, "0")
         kinds.setdefault(kind, []).append(int(number))
     first = {kind: min(found) for kind, found in kinds.items()}
     return Finding(

@@ -27,10 +27,14 @@ def free_symbols(published: str, minimised: str) -> Finding:
     )
 
 
-def mean_for_expectation() -> Finding:
-    """Error of a mean of n draws, for growing n: it falls with the root of n."""
+def mean_for_expectation(subjects: int = 0) -> Finding:
+    """Error of a mean of n draws, for growing n: it falls with the root of n.
+
+    With `subjects`, all draws of one subject are alike, and only so many subjects are drawn.
+    """
     rng = np.random.default_rng(SEED)
-    errors = [float(rng.exponential(size=(400, n)).mean(axis=1).std()) for n in (10, 100, 1000)]
+    sizes = [min(n, subjects) if subjects else n for n in (10, 100, 1000)]
+    errors = [float(rng.exponential(size=(400, n)).mean(axis=1).std()) for n in sizes]
     return Finding(
         [round(error, 3) for error in errors],
         agrees=errors[0] > 2 * errors[1] > 4 * errors[2],
@@ -39,10 +43,15 @@ def mean_for_expectation() -> Finding:
     )
 
 
-def memorised() -> Finding:
-    """Accuracy of a nearest neighbour on random labels: on what it learnt, and on new draws."""
+def memorised(rule: bool = False) -> Finding:
+    """Accuracy of a nearest neighbour on random labels: on what it learnt, and on new draws.
+
+    With `rule` the labels follow from the inputs, and learning them is no learning by heart.
+    """
     rng = np.random.default_rng(SEED)
     inputs, labels = rng.normal(size=(2, 300, 5)), rng.integers(0, 2, (2, 300))
+    if rule:
+        labels = (inputs[..., 0] > 0).astype(int)
     distance = ((inputs[1][:, None] - inputs[0][None]) ** 2).sum(axis=2)
     held = float((labels[0][distance.argmin(axis=1)] == labels[1]).mean())
     return Finding(

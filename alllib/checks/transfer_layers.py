@@ -8,8 +8,8 @@ from .transfer import RECIPE
 
 __all__ = [
     "dense_instead", "exact_row", "exact_rows", "exact_total", "frozen_share", "head_numbers",
-    "input_axes", "misprinted_rows", "misprints", "printed_rows", "printed_total",
-    "same_layers",
+    "input_axes", "misprinted_rows", "printed_rows", "printed_total", "same_layers",
+    "shared_over", "wrong_rows",
 ]  # fmt: skip
 
 
@@ -42,17 +42,14 @@ def misprinted_rows() -> list[str]:
     return [name for name, _, number in printed_rows() if number != exact_row(name)]
 
 
-def misprints(published: list) -> Finding:
-    """Rows that a computation finds wrong, beside those listed as misprints."""
+def wrong_rows() -> Finding:
+    """Number of rows whose printed number is not the exact one."""
     rows = {name: number for name, _, number in printed_rows()}
     wrong = misprinted_rows()
     pairs = sorted({(rows[name], exact_row(name)) for name in wrong})
     told = "; ".join(f"{printed:,} for {exact:,}" for printed, exact in pairs)
-    return Finding(
-        wrong,
-        note=f"{len(pairs)} numbers are misprinted, in {len(wrong)} rows: {told}.",
-        agrees=wrong == list(published),
-    )
+    note = f"{len(pairs)} numbers are misprinted, in {len(wrong)} rows: {told}." if wrong else ""
+    return Finding(len(wrong), note)
 
 
 def exact_total(which: str = "all") -> int:
@@ -134,4 +131,23 @@ def head_numbers() -> Finding:
         agrees=not any(name in ("dense", "dropout") for name in names),
         note="At least one network with two dense layers and one dropout was built before this "
         "one. How many were tried, and which was reported, cannot be known.",
+    )
+
+
+def shared_over(name: str = "block1_conv2") -> Finding:
+    """What a convolution's weights are shared over, by the printed parameters of a row.
+
+    With its own weights for each of c channels a 3x3 convolution with f filters has
+    (9 c + 1) f parameters; with weights shared by all channels it would have (9 + 1) f.
+    """
+    rows = printed_rows()
+    place = [row[0] for row in rows].index(name)
+    (_, above, _), (_, shape, number) = rows[place - 1], rows[place]
+    channels, filters = above[-1], shape[-1]
+    own, shared = (9 * channels + 1) * filters, (9 + 1) * filters
+    value = {own: "positions", shared: "depth"}.get(number, "neither")
+    return Finding(
+        value,
+        f"Row {name} prints {number:,}: (9 x {channels} + 1) x {filters}, weights of its own for "
+        f"each channel, used at every position. Shared in the depth they would be {shared:,}.",
     )
