@@ -21,8 +21,9 @@ from .baselines import Baseline, baselines_for, get_baseline, measure_numbers, p
 from .datasets import get_dataset
 from .errors import RecordError
 from .evaluation import score_predictions
-from .files import hash_json, whole_file
+from .files import hash_json, whole_file, write_json
 from .recipes import load_recipe
+from .records import Record, read_record
 from .splits import PARTS, Split, scored_part
 from .studies import Study, read_study, save_study, study_folder
 
@@ -120,7 +121,11 @@ def run_baselines(
 
 
 def score_beside(
-    split: Split, *, numbers: pd.DataFrame | None = None, forest_seed: int = 1
+    split: Split,
+    *,
+    record: Record | None = None,
+    numbers: pd.DataFrame | None = None,
+    forest_seed: int = 1,
 ) -> list[dict]:
     """What the baselines of a data set score on one split, to stand beside a network.
 
@@ -131,6 +136,9 @@ def score_beside(
     ----------
     split : Split
         That of the network.
+    record : Record, optional
+        Run of the network: what is found is kept in its folder, so that every table of
+        results can show it, and what is kept there already is not computed again.
     numbers : pandas.DataFrame, optional
         Numbers of its images, see `measure_numbers`; measured when not given.
     forest_seed : int
@@ -145,17 +153,33 @@ def score_beside(
     ------
     SplitError, DataError, ImageError
         As `run_baselines`.
+    RecordError
+        When the record is of a run on another split.
+    DiskError
+        When the disk is full or read-only.
     """
     certificate = split.certificate
+    kept = read_record(record.path).baselines if record is not None else ()
+    if record is not None and record.run["certificate"]["hash"] != certificate["hash"]:
+        raise RecordError(
+            "The run is on another split than the one given.",
+            where=record.path,
+            remedy="Give the split that the network was trained on.",
+        )
+    if kept:
+        return list(kept)
     if numbers is None:
         cells = split.cells.copy()
         cells.attrs["dataset"] = certificate["dataset"]
         numbers = measure_numbers(cells)
     scheme = Scheme(certificate["protocol"], "given", split, certificate["settings"].get("fold"))
-    return [
+    rows = [
         _score(baseline, scheme, numbers, seed=forest_seed, learn=("train",))[0]
         for baseline in baselines_for(certificate["dataset"])
     ]
+    if record is not None:
+        write_json(record.path / "baselines.json", rows)
+    return rows
 
 
 def _score(

@@ -276,6 +276,7 @@ def _show_systems(given: argparse.Namespace) -> int:
 
 
 def _train(given: argparse.Namespace) -> None:
+    from .baseline_runs import score_beside
     from .datasets import load_cells
     from .downloads import prepare_data
     from .fitting import Resources
@@ -307,6 +308,8 @@ def _train(given: argparse.Namespace) -> None:
     print(record.path)
     print("accuracy", interval(record.run["metrics"]["metrics"]["accuracy"]),
           "on the", record.run["scored"], "part")  # fmt: skip
+    for row in score_beside(split, record=record):
+        print(f"  without a network, {row['title']}:", interval(row["metrics"]["accuracy"]))
 
 
 def _parse_changes(texts: Sequence[str]) -> dict:

@@ -180,8 +180,9 @@ def pool_folds(records: Iterable[Record]) -> list[dict]:
     Returns
     -------
     list of dict
-        `recipe, title, dataset, protocol, input, epochs, seed, runs` (ids, by fold), `folds`
-        (accuracy of each), `images`, `scores` (`evaluation.Scores` of all together).
+        `recipe, title, dataset, protocol, input, epochs, seed, runs` (ids, by fold),
+        `certificate` (hash of those of the folds), `folds` (accuracy of each), `images`,
+        `scores` (`evaluation.Scores` of all together).
     """
     sets: dict[tuple, dict[int, Record]] = {}
     for record in sorted(records, key=lambda record: record.run["finished"]):
@@ -212,6 +213,7 @@ def _pooled(folds: list[Record]) -> dict:
         "epochs": run["parameters"]["epochs"],
         "seed": run["seed"],
         "runs": [record.run["id"] for record in folds],
+        "certificate": hash_json([record.run["certificate"]["hash"] for record in folds]),
         "folds": [record.run["metrics"]["metrics"]["accuracy"]["value"] for record in folds],
         "images": len(every),
         "scores": score_predictions(every, positive=get_dataset(run["dataset"]).positive),

@@ -2,9 +2,10 @@
 
 A record is a folder `runs/<run id>/` with `run.json`, `predictions.parquet`,
 `validation.parquet` where another part than that was scored, `history.csv` and the trained
-model. It is written under a temporary name and renamed, so
-that it exists whole or not at all. `results/` holds the recorded runs that the book cites,
-without their models. Tables and figures read records and never a model.
+model. It is written under a temporary name and renamed, so that it exists whole or not at all;
+`baselines.json`, what systems without a CNN scored on the same split, may join it later.
+`results/` holds the recorded runs that the book cites, without their models. Tables and figures
+read records and never a model.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Record:
         None for a record of before it was kept.
     recorded : bool
         True for a run of `results/`, which the book cites; False for one of `runs/`.
+    baselines : tuple of dict
+        What `baseline_runs.score_beside` found on the same split; empty before it was asked.
     """
 
     path: Path
@@ -61,6 +64,7 @@ class Record:
     history: pd.DataFrame
     recorded: bool = False
     validation: pd.DataFrame | None = None
+    baselines: tuple[dict, ...] = ()
 
 
 def run_folder(run_id: str) -> Path:
@@ -154,6 +158,8 @@ def read_record(folder: str | Path) -> Record:
         history = pd.read_csv(folder / "history.csv")
         kept = folder / "validation.parquet"
         validation = pd.read_parquet(kept) if kept.is_file() else None
+        beside = folder / "baselines.json"
+        baselines = tuple(json.loads(beside.read_text("utf-8"))) if beside.is_file() else ()
     except (OSError, ValueError) as error:
         raise RecordError(
             f"This is no readable run record ({error}).",
@@ -170,7 +176,7 @@ def read_record(folder: str | Path) -> Record:
     recorded = folder.resolve().parent == workspace() / "results"
     if run["scored"] == "validation":
         validation = predictions
-    return Record(folder, run, predictions, history, recorded, validation)
+    return Record(folder, run, predictions, history, recorded, validation, baselines)
 
 
 def list_records(folder: str | Path | None = None) -> list[Record]:

@@ -98,13 +98,14 @@ def result_rows(records: Iterable[Record]) -> list[dict]:
         `run, recipe, title, dataset, protocol, seed, images` (trained on), `scored` (part),
         `scored_images`, `input` (pixels), `epochs` (done), `batch`, `pictures` (shown in an
         epoch), `pretrained, backbone, precision, device, backend, metrics, published`
-        (accuracy or None), `baseline` (see `kept_beside`), `certificate` (hash), `seconds,
+        (accuracy or None), `baseline` (as `kept_beside`), `certificate` (hash), `seconds,
         seconds_per_epoch, finished`.
     """
-    return [_row(record.run) for record in records]
+    return [_row(record) for record in records]
 
 
-def _row(run: dict) -> dict:
+def _row(record: Record) -> dict:
+    run = record.run
     # The recipe as it was trained: it may be a variant made in a notebook, which no file names.
     recipe, settings = run["recipe_text"], run["parameters"]
     own = run["dataset"] == recipe["data"]["dataset"]
@@ -125,7 +126,8 @@ def _row(run: dict) -> dict:
         "metrics": run["metrics"]["metrics"],
         # A published number stands beside results on its own data set only.
         "published": recipe["published"].get("accuracy") if own else None,
-        "baseline": kept_beside(run["certificate"]),
+        "baseline": _own_beside(record)
+        or kept_beside(run["dataset"], run["protocol"], run["certificate"]["hash"]),
         "certificate": run["certificate"]["hash"],
         "seconds": run["seconds"],
         "seconds_per_epoch": _pace(run),
@@ -133,13 +135,14 @@ def _row(run: dict) -> dict:
     }
 
 
-def kept_beside(certificate: dict) -> dict | None:
-    """What a handful of numbers scored under the split of a run.
+def kept_beside(dataset: str, protocol: str, certificate: str) -> dict | None:
+    """What a handful of numbers scored under a split, by the measurement kept with the book.
 
     Parameters
     ----------
-    certificate : dict
-        Of the run's split.
+    dataset, protocol : str
+    certificate : str
+        Hash of the split; of a whole cross-validation the hash of those of its folds.
 
     Returns
     -------
@@ -148,19 +151,25 @@ def kept_beside(certificate: dict) -> dict | None:
         the very split, or another draw by the same protocol (all folds pooled). None where
         no baseline of the data set is kept.
     """
-    rows = kept_baselines(certificate["dataset"], certificate["protocol"])
-    rows = [row for row in rows if row["classifier"] == "forest"]
-    same = [row for row in rows if row["certificate"] == certificate["hash"]]
+    rows = [row for row in kept_baselines(dataset, protocol) if row["classifier"] == "forest"]
+    same = [row for row in rows if row["certificate"] == certificate]
     pooled = [row for row in rows if row["scheme"] == "pooled"]
     if not same + pooled:
         return None
-    row = (same + pooled)[0]  # the registry names the fullest one first
-    return {
-        "title": row["title"],
-        "accuracy": row["metrics"]["accuracy"],
-        "auroc": row["metrics"]["auroc"],
-        "same_split": bool(same),
-    }
+    return _shown((same + pooled)[0], bool(same))  # the registry names the fullest one first
+
+
+def _shown(row: dict, same_split: bool) -> dict:
+    """What a table shows of a baseline's row."""
+    metrics = row["metrics"]
+    found = {"title": row["title"], "accuracy": metrics["accuracy"], "auroc": metrics["auroc"]}
+    return found | {"same_split": same_split}
+
+
+def _own_beside(record: Record) -> dict | None:
+    """The same, as it was scored with the run itself."""
+    rows = [row for row in record.baselines if row["classifier"] == "forest"]
+    return _shown(rows[0], True) if rows else None
 
 
 def _pace(run: dict) -> float:
@@ -216,6 +225,9 @@ def fold_table(pools: Iterable[dict]) -> pd.DataFrame:
                 "single folds": ", ".join(f"{value:.3f}" for value in pool["folds"]),
                 "all folds, accuracy": interval(vars(pool["scores"].metrics["accuracy"])),
                 "all folds, AUC": interval(vars(pool["scores"].metrics["auroc"])),
+                "accuracy without a CNN": _beside(
+                    kept_beside(pool["dataset"], pool["protocol"], pool["certificate"])
+                ),
                 "scored on": f"{pool['images']:,} images",
                 "input": f"{pool['input']} px",
                 "epochs": pool["epochs"],

@@ -158,7 +158,7 @@ show(
 
 # %%
 style(
-    metric_table([record], beside=score_beside(split)),
+    metric_table([record], beside=score_beside(split, record=record)),
     "Metrics of AlexNet on the scored part, beside classifiers without a network.",
 )
 

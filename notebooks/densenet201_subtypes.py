@@ -287,7 +287,7 @@ show(
 
 # %%
 style(
-    metric_table([record], beside=score_beside(split)),
+    metric_table([record], beside=score_beside(split, record=record)),
     "Metrics of DenseNet-201 on the scored part, beside classifiers without a network.",
 )
 

@@ -304,7 +304,7 @@ show(
 
 # %%
 style(
-    metric_table([record], beside=score_beside(split)),
+    metric_table([record], beside=score_beside(split, record=record)),
     "Metrics of Inception-v3 on the scored part, beside classifiers without a network.",
 )
 

@@ -53,6 +53,8 @@ import pandas as pd
 from alllib import comparison, figures
 from alllib.augmentation import firing_probability
 from alllib.backend import load_keras
+from alllib.baseline_runs import score_beside
+from alllib.baselines import measure_numbers
 from alllib.datasets import load_cells
 from alllib.downloads import prepare_data
 from alllib.figures import say, show
@@ -62,7 +64,7 @@ from alllib.prediction import load_run
 from alllib.recipes import change_recipe, load_recipe
 from alllib.splits import make_split, require_subjects
 from alllib.store import open_store
-from alllib.tables import part_table, style
+from alllib.tables import interval, part_table, style
 from alllib.training import RunSettings, train_recipe
 
 # %%
@@ -228,6 +230,19 @@ for part in ("training", "validation"):
     table[f"{part} loss"] = [losses[name, part].mean() for name in records]
 table["epochs done"] = [record.run["epochs"] for record in records.values()]
 style(table.reset_index(), "What each remedy brought in this run.")
+
+# %% tags=["hide-input"]
+numbers = measure_numbers(cells)
+for record in records.values():
+    beside = score_beside(split, record=record, numbers=numbers)
+say(
+    "Without a network, on the same validation images: "
+    + "; ".join(
+        f"{row['title']} {interval(row['metrics']['accuracy'])}"
+        for row in beside
+    )
+    + "."
+)
 
 # %% [markdown]
 # Which differences are more than chance? All networks judge the same validation images, so we

@@ -299,7 +299,7 @@ show(
 
 # %%
 style(
-    metric_table([record], beside=score_beside(split)),
+    metric_table([record], beside=score_beside(split, record=record)),
     "Metrics of ResNet-50 on the scored part, beside classifiers without a network.",
 )
 

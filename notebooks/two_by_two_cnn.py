@@ -229,7 +229,7 @@ show(
 
 # %%
 style(
-    metric_table([record], beside=score_beside(split)),
+    metric_table([record], beside=score_beside(split, record=record)),
     "Metrics of the two-by-two network (RMSprop) on the scored part, beside classifiers without "
     "a network.",
 )

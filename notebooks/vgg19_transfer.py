@@ -251,7 +251,7 @@ say(
 
 # %%
 style(
-    metric_table([record], beside=score_beside(split)),
+    metric_table([record], beside=score_beside(split, record=record)),
     "Metrics of VGG19 on the scored part, beside classifiers without a network.",
 )
 

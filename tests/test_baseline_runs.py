@@ -25,6 +25,7 @@ from alllib.errors import RecordError, SplitError
 from alllib.evaluation import score_predictions
 from alllib.features import COLOURS, CORNER
 from alllib.recipes import list_recipes, load_recipe
+from alllib.records import REQUIRED, read_record, save_record
 from alllib.splits import check_certificate, make_split, split_random
 
 
@@ -232,3 +233,21 @@ def test_six_numbers_tell_the_real_subtypes_apart(real_root):
     run = run_baselines(cells, ("image",), systems=("six",), numbers=measure_numbers(cells))
     assert run.rows[-1]["scheme"] == "pooled"
     assert run.rows[-1]["metrics"]["accuracy"]["value"] > 0.96
+
+
+def test_what_is_scored_beside_a_run_is_kept_with_it_once(cells, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLLIB_WORKSPACE", str(tmp_path))
+    split, numbers = make_split(cells, "group", folds=3), make_numbers(cells)
+    run = dict.fromkeys(REQUIRED, "x") | {"id": "one", "certificate": split.certificate}
+    table = pd.DataFrame({"image": ["a"], "label": ["ALL"]})
+    record = save_record(run, table, table, lambda path: path.write_bytes(b""))
+    assert record.baselines == ()
+    rows = score_beside(split, record=record, numbers=numbers)
+    assert list(read_record(record.path).baselines) == rows
+    # The second time nothing is measured: these numbers could not be.
+    assert score_beside(split, record=record, numbers=numbers.iloc[:0]) == rows
+    other = make_split(
+        cells, "group", folds=3, fold=(split.certificate["settings"]["fold"] + 1) % 3
+    )
+    with pytest.raises(RecordError, match="another split"):
+        score_beside(other, record=record, numbers=numbers)

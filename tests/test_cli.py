@@ -166,11 +166,14 @@ def test_train_and_results_from_end_to_end(tiny, place, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0] == str(place / "runs" / "mine")
     assert said[1].startswith("accuracy ") and said[1].endswith("on the test part")
+    # No network without what a handful of numbers scores on its very split.
+    assert "nineteen numbers" in said[2] and "commonest class" in said[-1]
     assert main(["results", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["run"], row["seed"], row["epochs"], row["input"]) == ("mine", 5, 1, 16)
     assert (row["protocol"], row["scored"], row["dataset"]) == ("group", "test", "synthetic")
     assert row["published"] is None, "the published number is one of C-NMC"
+    assert row["baseline"]["same_split"]
     assert 0 <= row["metrics"]["accuracy"]["value"] <= 1
     assert main(["results"]) == 0
     table = capsys.readouterr().out

@@ -198,7 +198,8 @@ def fold_record(fold: int, *, folds: int = 3, finished: str = "1", **parameters)
     record = record_of(protocol="group", scored="test", seed=1, finished=finished)
     record.run["id"] = f"fold{fold}-{finished}"
     record.run["parameters"] |= {"certificate": f"c{fold}", "epochs": 8} | parameters
-    record.run["certificate"] = {"settings": {"folds": folds, "seed": 2019, "fold": fold}}
+    settings = {"folds": folds, "seed": 2019, "fold": fold}
+    record.run["certificate"] = {"settings": settings, "hash": f"h{fold}"}
     rows = PREDICTIONS.assign(
         image=PREDICTIONS.image + str(fold), group=PREDICTIONS.label + str(fold), subject="s"
     )
@@ -214,6 +215,7 @@ def test_folds_are_pooled_when_each_was_tested_once():
     table = fold_table([pool])
     assert table.loc[0, "scored on"] == "15 images" and table.loc[0, "epochs"] == 8
     assert table.loc[0, "single folds"].count(",") == 2
+    assert table.loc[0, "accuracy without a CNN"] != "not measured"
 
 
 def test_a_fold_that_lacks_or_differs_is_no_cross_validation():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -85,7 +86,7 @@ def kept(monkeypatch):
 
 
 def test_no_network_stands_without_what_a_handful_of_numbers_scored(kept):
-    assert kept_beside(CERTIFICATE) is None
+    assert kept_beside("cnmc2019", "image", CERTIFICATE["hash"]) is None
     assert result_table([record_of()])["accuracy without a CNN"].tolist() == ["not measured"]
     kept += [kept_row("fold", 0.7, "other"), kept_row("pooled", 0.75)]
     told = result_table([record_of()])["accuracy without a CNN"].tolist()
@@ -93,7 +94,7 @@ def test_no_network_stands_without_what_a_handful_of_numbers_scored(kept):
     # The commonest class is no classifier of images; the very split is worth more than others.
     kept += [kept_row("fold", 0.6, CERTIFICATE["hash"], "majority")]
     kept += [kept_row("fold", 0.8, CERTIFICATE["hash"])]
-    assert kept_beside(CERTIFICATE)["same_split"]
+    assert kept_beside("cnmc2019", "image", CERTIFICATE["hash"])["same_split"]
     told = result_table([record_of()])["accuracy without a CNN"].tolist()
     assert told == ["0.800 (0.750 to 0.850)"]
     assert result_rows([record_of()])[0]["baseline"]["accuracy"]["value"] == 0.8
@@ -101,7 +102,15 @@ def test_no_network_stands_without_what_a_handful_of_numbers_scored(kept):
 
 def test_baselines_of_another_protocol_stand_beside_nothing(kept):
     kept += [kept_row("pooled", 0.75)]
-    assert kept_beside({**CERTIFICATE, "protocol": "group"}) is None
+    assert kept_beside("cnmc2019", "group", CERTIFICATE["hash"]) is None
+
+
+def test_what_was_scored_with_the_run_itself_comes_first(kept):
+    kept += [kept_row("fold", 0.8, CERTIFICATE["hash"])]
+    own = (kept_row("given", 0.9, classifier="majority"), kept_row("given", 0.7))
+    record = replace(record_of(), baselines=own)
+    found = result_rows([record])[0]["baseline"]
+    assert found["accuracy"]["value"] == 0.7 and found["same_split"]
 
 
 def test_metrics_of_baselines_are_columns_of_their_own():
