@@ -161,6 +161,12 @@ class clear_image_errors:
         return None
 
     def __exit__(self, kind, error, trace) -> None:
+        if isinstance(error, FileNotFoundError):
+            raise ImageError(
+                "There is no such image file, or it is a link that leads nowhere.",
+                where=self.path,
+                remedy="Check the path; if the file was moved or removed, read the folder again.",
+            ) from error
         # A damaged header may promise a picture of any size.
         broken = (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError)
         if isinstance(error, (*broken, OSError)):

@@ -253,9 +253,12 @@ def split_random(cells: pd.DataFrame, *, folds: int = 5, seed: int = 2019, fold:
     Raises
     ------
     SplitError
-        When there is no labelled image, or a class has fewer images than folds.
+        When there are fewer than three folds or there is no such fold, the images are of
+        one class, or a class has fewer images than folds.
     """
+    _check_folds(folds, fold)
     table = _usable(cells)
+    _require_several(table.label.value_counts(), "images", folds)
     dealt = _deal(table, "image", folds, seed)
     table["part"] = "train"
     table.loc[dealt[fold], "part"] = "test"
@@ -349,9 +352,14 @@ def split_folds(
     Raises
     ------
     SplitError
-        When there are fewer than two folds or there is no such fold, or the groups are too
-        few for a validation part.
+        When there are fewer than two folds or there is no such fold, `parts` is less than
+        two, or the groups are too few for a validation part.
     """
+    if parts < 2:
+        raise SplitError(
+            f"A validation part cannot be one of {parts} parts of the other folds.",
+            remedy="Use at least 2 parts.",
+        )
     table = _usable(cells)
     counts = table.fold.value_counts().sort_index()
     whole = get_dataset(table.attrs["dataset"]).folds if "dataset" in table.attrs else {}
@@ -458,6 +466,12 @@ def _usable(
     table = cells[cells.label.notna() & ~cells.fold.isin(phases)].reset_index(drop=True)
     if table.empty:
         raise SplitError("There is no labelled image to split.", remedy="Check the data set.")
+    if table.label.nunique() == 1:
+        raise SplitError(
+            f"All {len(table):,} labelled images are of one class, {table.label.iloc[0]}.",
+            where=table.image.iloc[0],
+            remedy="Give images of every class; nothing can be told apart in one.",
+        )
     return table
 
 

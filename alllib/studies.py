@@ -141,5 +141,6 @@ def tell_study(study: Study) -> str:
         f"Measured on {study.images:,} images of {title} on {study.finished[:10]}"
         + (f" ({study.machine})" if study.machine else "")
         + (f", code {study.commit[:9]}" if study.commit else "")
+        + (" with uncommitted changes" if study.commit.endswith("+") else "")
         + "."
     )

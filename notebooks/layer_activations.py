@@ -219,8 +219,8 @@ say(
 # %% [markdown]
 # ## Silent maps
 #
-# The report says that representations downstream "show fewer and fewer features being 'activated';
-# most are set to zero". That can be counted. On some scored images: the share of all values that are
+# According to the report, ever fewer of the features respond further down, and most values are zero
+# there. That can be counted. On some scored images: the share of all values that are
 # zero; of maps that are zero all over an image; and of maps that are so on every image.
 
 # %%

@@ -218,11 +218,11 @@ say(
 # %% [markdown]
 # | The report | What holds |
 # | --- | --- |
-# | Skips avoid vanishing gradients. | They do, see above; but normalisation does so too, and the paper gives another reason. |
-# | In its limit a ResNet skips a single layer. | Not this one, see the count. The paper saw no advantage of a shortcut past a single layer. |
-# | With a weight matrix to learn the skip weights it is a highway network. | Half. There a gate, computed anew from each input, weighs the two ways against each other; a matrix on the shortcut alone, as ResNet-50 has where maps change, makes no highway. |
-# | With several parallel skips it is a DenseNet. | No. A DenseNet does not add: it lays the maps of all earlier layers of a block side by side {cite:p}`huang2017densenet`, see [DenseNet-201](densenet201_subtypes.ipynb). |
-# | It builds on constructs known from pyramidal cells. | The sentence still carries the mark "citation needed"; the paper does not argue so. |
+# | Shortcuts keep gradients from vanishing. | They do, see above; but normalisation does so too, and the paper gives another reason. |
+# | The extreme case is a shortcut past one layer only. | Not this one, see the count. The paper saw no advantage of a shortcut past a single layer. |
+# | Learning how much passes through the shortcut, by a matrix, makes a highway network. | Half. There a gate, computed anew from each input, weighs the two ways against each other; a matrix on the shortcut alone, as ResNet-50 has where maps change, makes no highway. |
+# | A DenseNet is a ResNet with more than one shortcut side by side. | No. A DenseNet does not add: it lays the maps of all earlier layers of a block side by side {cite:p}`huang2017densenet`, see [DenseNet-201](densenet201_subtypes.ipynb). |
+# | The idea comes from pyramidal cells of the brain. | The sentence still carries the mark "citation needed"; the paper does not argue so. |
 #
 # ## Is transfer learning ineffective?
 #

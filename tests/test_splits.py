@@ -31,6 +31,7 @@ from alllib.splits import (
     split_folds,
     split_groups,
     split_images,
+    split_random,
 )
 
 BY_SUBJECT = DATASETS["cnmc2019"].protocols
@@ -516,7 +517,7 @@ def numbered_cells(sizes: dict[str, int], *, twins: int = 0, first: int = 1) -> 
 
 
 SIZES = st.dictionaries(
-    st.sampled_from(["Benign", "Early", "Pre", "Pro"]), st.integers(1, 1200), min_size=1
+    st.sampled_from(["Benign", "Early", "Pre", "Pro"]), st.integers(1, 1200), min_size=2
 )
 
 
@@ -735,3 +736,31 @@ def test_data_without_subjects_is_refused_where_a_page_needs_them():
     assert require_subjects(cells) is cells
     with pytest.raises(SplitError, match="subject of each image"):
         require_subjects(cells.assign(subject=pd.NA))
+
+
+@pytest.mark.parametrize("protocol", ["image", "group", "folds"])
+def test_images_of_one_class_cannot_be_split(protocol):
+    cells = phased_cells()
+    cells = cells[cells.label != "HEM"]
+    with pytest.raises(SplitError, match="of one class, ALL"):
+        make_split(cells, protocol)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"folds": 2}, "2 folds cannot give"),
+        ({"fold": 5}, "no fold 5 of 5"),
+        ({"fold": -1}, "no fold -1 of 5"),
+        ({"folds": 10**4}, "too few for 10000 folds"),
+    ],
+)
+def test_random_folds_that_cannot_be_are_refused(asked, said):
+    with pytest.raises(SplitError) as caught:
+        split_random(phased_cells(), **asked)
+    assert said in caught.value.what
+
+
+def test_a_validation_part_is_at_most_half_of_the_other_folds():
+    with pytest.raises(SplitError, match="one of 1 parts"):
+        split_folds(phased_cells(), parts=1)

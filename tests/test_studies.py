@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -27,6 +28,21 @@ def test_a_study_is_read_back_as_it_was_written(cells):
     assert list_studies() == [written]
     assert "2 images of C-NMC 2019" in tell_study(written)
     assert written.finished[:10] in tell_study(written)
+
+
+@pytest.mark.parametrize(
+    ("commit", "told"),
+    [
+        ("0123456789ab", "code 012345678."),
+        ("0123456789ab+", "code 012345678 with uncommitted changes."),
+        ("", "on 2000-01-00.\n"),
+    ],
+)
+def test_uncommitted_changes_are_said(cells, commit, told):
+    study = replace(
+        save_study("pairs", cells, {}), commit=commit, machine="", finished="2000-01-00"
+    )
+    assert told in tell_study(study) + "\n"
 
 
 def test_what_was_never_measured_is_none_and_no_error(cells):
