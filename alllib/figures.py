@@ -146,19 +146,21 @@ def plot_history(histories: dict[str, pd.DataFrame]) -> Figure:
 
 
 def plot_intervals(rows: pd.DataFrame) -> Figure:
-    """Accuracies with intervals, beside published values where there are any.
+    """Accuracies with intervals, beside published values and those without a CNN.
 
     Parameters
     ----------
     rows : pandas.DataFrame
         `name` (str), `value`, `low`, `high` (between 0 and 1, or missing), and where
-        there is one `published` (float or missing).
+        there is one `published` and `baseline` (float or missing): the source's value, and
+        that of a classifier without a CNN on the same split.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    numbers = rows.reindex(columns=["value", "low", "high", "published"]).astype(float)
+    columns = ["value", "low", "high", "published", "baseline"]
+    numbers = rows.reindex(columns=columns).astype(float)
     figure, axis = plt.subplots(figsize=(7.2, 1 + 0.4 * len(rows)), layout="constrained")
     places = np.arange(len(rows))[::-1]
     spread = [(numbers.value - numbers.low).clip(0), (numbers.high - numbers.value).clip(0)]
@@ -166,6 +168,9 @@ def plot_intervals(rows: pd.DataFrame) -> Figure:
                   capsize=4, label="value, 95 % interval")  # fmt: skip
     if numbers.published.notna().any():
         axis.plot(numbers.published, places, "D", color=COLOURS["ALL"], label="published")
+    if numbers.baseline.notna().any():
+        axis.plot(numbers.baseline, places - 0.22, "s", color=COLOURS["train"], markersize=5,
+                  label="without a CNN, the same split")  # fmt: skip
     axis.set_yticks(places, list(rows["name"]))
     least = numbers.min(axis=None)
     axis.set(xlim=(max(0, least - 0.05), 1.02), xlabel="accuracy", ylim=(-0.6, len(rows) - 0.4))

@@ -144,7 +144,7 @@ logged = [published["train_images_log"], published["scored_images_log"]]
 counts = pd.DataFrame(
     [stated, logged, again], columns=["training", "held out"]
 )
-places = ["section 3.2", "logs, figures 11 and 20", "its split, all images"]
+places = ["section 3.3", "logs, figures 11 and 20", "its split, all images"]
 counts.insert(0, "where", places)
 counts["together"] = counts.training + counts["held out"]
 style(counts, "Images of the two parts, by place.")
@@ -153,10 +153,10 @@ style(counts, "Images of the two parts, by place.")
 sizes = find_claim(rows, "report-split-function-counts")
 matrix = find_claim(rows, "report-matrix")
 say(
-    f"The logs fit the split function if the set held {sizes['computed']}. {sizes['note']} The rows "
-    f"of the confusion matrix, {matrix['published']}, would be "
-    f"{matrix['computed']} on the released set. So the images were a few less than those released; "
-    "which ones are missing cannot be known. A list of the files would settle it."
+    f"The logs and the rows of the confusion matrix, {matrix['published']}, fit the split function if "
+    f"the set held {sizes['computed']}. On the released list, which has more of both, the rows would "
+    f"be {matrix['computed']}. So the images were a few less than those released; which ones were "
+    "not there cannot be known. A list of the files would settle it."
 )
 
 # %% [markdown]
@@ -224,8 +224,8 @@ say(
 )
 
 # %% [markdown]
-# They are not. The images of this matrix are those that chose the checkpoint, out of 100, and each
-# shows a cell of a patient that was trained on:
+# They are not. By their number the images of this matrix are those that chose the checkpoint, and in a
+# split like the printed one each shows a cell of a patient that was trained on:
 
 # %% tags=["hide-input"]
 for name in (
@@ -286,8 +286,8 @@ for name in (
 # %% [markdown]
 # ## What is good about it
 #
-# Code, seeds, logs and layer tables are printed, though nobody asked for them, and that is the only
-# reason why so much could be checked. The parameter totals are right to the last digit. Four known
+# Code, seeds, logs and layer tables are printed, and that is the only reason why so much could be
+# checked. The parameter totals are right to the last digit. Four known
 # networks were trained beside the new one. The confusion matrix is there, and the class-wise metrics
 # that are printed are the less flattering ones. The section on future work is modest.
 #
@@ -315,7 +315,8 @@ style(
 # :::{admonition} Verdict
 # :class: tip
 # The network of the report can be built again to the last parameter, and its numbers follow from its
-# matrix. They are numbers of cells of known patients that chose the checkpoint, and not of a test.
+# matrix. By all that is printed they are numbers of cells of known patients that chose the checkpoint,
+# and not of a test.
 # :::
 #
 # ## Summary

@@ -189,8 +189,8 @@ say(
 #
 # ## Pretrained, from scratch
 #
-# The sheet says that the model was built from scratch, and that it starts from ImageNet weights. Both
-# can be meant: the program was written anew, the weights were not.
+# The sheet says that the model was built from scratch, and that it starts from ImageNet weights. The
+# second is a statement about weights, and of these the first does not hold. How many are new?
 
 # %%
 from alllib.checks.sheet import backbone, head, units_in_code
@@ -206,9 +206,10 @@ heads = pd.DataFrame(
 style(heads, "Weights that were learnt before, and new ones.")
 
 # %% tags=["hide-input"]
+scaling = find_claim(rows, "sheet-scaling")
 say(
-    "The sheet feeds its images in the range 0 to 1. "
-    + find_claim(rows, "sheet-scaling")["note"]
+    f"The sheet feeds its images in the range 0 to 1. {scaling['reason']} "
+    f"{scaling['note']}"
 )
 
 # %% [markdown]

@@ -11,8 +11,8 @@
 # %% [markdown]
 # # The transfer-learning paper
 #
-# *Where does 99.19 % come from?* From a matrix of images that, by class, were never available; how
-# it was made cannot be known from the paper.
+# *Where does 99.19 % come from?* From a matrix that cannot be of the images that the paper names; of
+# which images it is cannot be known from the paper.
 #
 # :::{admonition} Before you start
 # **You will learn** what the paper did, how to check a layer table with one line of arithmetic, and
@@ -60,7 +60,7 @@ style(
 )
 
 # %% [markdown]
-# ## A matrix whose images did not exist
+# ## A matrix of which images?
 #
 # Each row of a confusion matrix adds up to the images of a class. So before looking at what is right
 # in it, one can ask which images it is of. The paper's matrix has these sums, beside the official
@@ -98,7 +98,7 @@ say(f"The matrix holds **{total['computed']:,}** images. {total['note']}")
 say(find_claim(rows, "transfer-confusion")["note"])
 
 # %% [markdown]
-# That sum can hardly be chance. But the classes of the final phase were never published, so that
+# That the sums agree suggests both test phases. But the classes of the final phase were never published, so that
 # nobody outside can fill such a matrix with them. And the images of the matrix are half ALL, half
 # HEM, to a single image. How likely is that, if they were drawn from images with a known class?
 
@@ -132,7 +132,7 @@ show(
 say(find_claim(rows, "transfer-matrix-labels")["note"])
 
 # %% [markdown]
-# There are two ways to classes of one size. One can leave images of the larger class out, or fill up
+# Two ways lead to classes of one size. One can leave images of the larger class out, or fill up
 # the smaller one with copies. If the copies are made *before* the split, one image stands both in the
 # training part and in the part that is scored; a network then needs to remember and not to recognise.
 # That would explain the even margins and the accuracy at once. It is *an* explanation; the paper
@@ -170,8 +170,8 @@ say(find_claim(rows, "transfer-misprints")["note"])
 sums = find_claim(rows, "transfer-rows-sum")
 say(
     f"The printed rows add up to {sums['computed']:,}, and the table says {sums['published']:,}, "
-    "which is what the exact rows add up to. Each time an 8 stands where a 0 belongs. The totals are "
-    "exact, the rows are not; how the rows changed cannot be known."
+    "which is what the exact rows add up to. Each time an 8 stands where a 0 belongs. How the rows "
+    "came to differ from the totals cannot be known."
 )
 
 # %% [markdown]
@@ -190,8 +190,8 @@ arithmetic = find_claim(rows, "transfer-accuracy-arithmetic")
 say(f"Of the accuracy itself: {arithmetic['note']}")
 
 # %% [markdown]
-# So that statement holds, for a reason that the paper did not have in mind: with two classes of one
-# size, accuracy, balanced accuracy and F1 nearly are one number.
+# So that statement holds, and says less than it seems to: with two classes of one size, accuracy,
+# balanced accuracy and F1 nearly are one number.
 #
 # Beside it, what [needs no network](without_cnn.ipynb). The kept measurement splits the images at
 # hand image by image, with the shares of our recipe.
@@ -239,7 +239,7 @@ say(
 #
 # The paper states the sizes of all three phases rightly, where others do not; it prints the whole
 # confusion matrix and not the accuracy alone, without which nothing of the above could be said; and
-# its idea is sound: a frozen pretrained network with a small new head is a strong and cheap start.
+# its idea is sound: a frozen pretrained network with a new head is a usual and cheap start.
 #
 # ## What stays open
 #
@@ -264,8 +264,8 @@ style(
 # %% [markdown]
 # :::{admonition} Verdict
 # :class: tip
-# The network is a real one and is described rightly, misprints apart; its result cannot be traced to
-# images that existed with a class. Until the images are named, the figure is no estimate of anything.
+# The network can be built again and is described rightly, misprints apart; its result cannot be traced
+# to images whose classes are known. Until they are named, nobody can say what the figure estimates.
 # :::
 #
 # ## Summary

@@ -37,7 +37,7 @@ source = ""  # key of one source, like mir2019report; empty: all five
 # |---|---|
 # | confirmed | the check's value is the printed one, within the rounding that the row names |
 # | contradicted | data, arithmetic, code or the literature say otherwise |
-# | inconsistent | it cannot stand beside another printed statement; which of the two is right stays open |
+# | inconsistent | it cannot stand beside another claim of the same or another source; where it can be told, the row says which of the two holds |
 # | reproduced | a run with every setting of the source gives the same result, by a written rule |
 # | not reproduced | such a run gives another result |
 # | cannot be known | the check lacks something, and the row says what would settle it |

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import alllib.checks.copies as copies
@@ -23,6 +24,7 @@ from alllib.checks import (
     listings,
     matrices,
     networks,
+    operations,
     placements,
 )
 from alllib.claims import (
@@ -154,6 +156,7 @@ def test_statements_are_sentences_and_cannot_be_known_says_what_would_settle_it(
         assert claim.statement[0].isupper() or claim.statement.startswith("{"), claim.id
         assert claim.statement.endswith("."), claim.id
         assert not claim.status or len(claim.reason.split()) >= 8, claim.id
+        assert not claim.status or re.search("settle|would", claim.reason), claim.id
 
 
 def used_places() -> set[tuple[str, str]]:
@@ -219,7 +222,7 @@ def test_every_check_that_can_be_named_is_used_and_documented():
         assert find_check(place, where="test").__doc__, place
     # Modules of one source may offer more to the page of its audit.
     for module in ("copies", "counts", "elsewhere", "formulas", "kept", "listings", "matrices",
-                   "networks", "placements"):  # fmt: skip
+                   "networks", "operations", "placements"):  # fmt: skip
         listed = __import__(f"alllib.checks.{module}", fromlist=["x"]).__all__
         assert {f"{module}:{name}" for name in listed} <= used
 
@@ -379,7 +382,7 @@ def test_totals_of_another_part_are_named_and_decide_nothing():
     found = matrices.fits_a_count(0.8162, [2120, 2121], [2133])
     assert round(1741 / 2133, 4) == 0.8162
     assert found.agrees is False
-    assert "2,133 would fit" in found.note
+    assert "2,133 would fit (1,741 right answers)" in found.note
     assert "2,120 would not fit either" in matrices.fits_a_count(0.8162, [2133], [2120]).note
 
 
@@ -457,6 +460,10 @@ NO = {
     "formulas:penalty_shrinks": {"strengths": [1, 0]},
     "formulas:pooled_weights": {"side": 1},
     "matrices:fits_a_count": {"totals": [7]},
+    "operations:descent": {"rate": 3.0},
+    "operations:finer": {"before": 400},
+    "operations:input_values": {"side": 10},
+    "operations:slopes_through": {"layers": 0},
 }
 OWN_TEST = ("counts:sizes_that_fit", "copies:forms")  # of a test each, below
 
@@ -531,6 +538,22 @@ def test_an_augmentation_that_changes_nothing_is_told(monkeypatch):
     plan = copies._plan("mir2019-proposed")
     monkeypatch.setattr(copies, "_plan", lambda _: plan[plan.symmetry == 0])
     assert copies.forms("mir2019-proposed").agrees is False
+
+
+def test_operations_are_those_of_the_textbooks():
+    """By hand: 3 x 3 tiles of ones give 9; a slope of sigmoid is at most a quarter."""
+    assert operations._slide(np.ones((4, 4)), np.ones((3, 3))).tolist() == [[9, 9], [9, 9]]
+    assert operations.tile_sums() == operations.dense_layer() == 0
+    assert operations.dense_as_convolution(5).agrees is False
+    sigmoid, tanh, relu = operations.slopes_through(2).value
+    assert sigmoid <= 1 / 16 < tanh < relu == 1
+    start, end = operations.descent(0.1).value
+    assert end < start
+
+
+def test_a_dense_layer_that_fell_short_would_be_told(monkeypatch):
+    monkeypatch.setattr(operations, "_difference", lambda *_: 0.1)
+    assert operations.dense_as_convolution(5).agrees is True
 
 
 def test_a_metric_is_that_of_its_class():

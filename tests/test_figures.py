@@ -167,6 +167,13 @@ def test_intervals_stand_beside_published_values():
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
 
 
+def test_a_classifier_without_a_cnn_stands_below_the_network():
+    axis = plot_intervals(rows_of(baseline=[0.6, None])).axes[0]
+    np.testing.assert_allclose(marks(axis, "s"), [0.6, np.nan])
+    without = plot_intervals(rows_of()).axes[0]
+    assert "s" not in [line.get_marker() for line in without.lines]
+
+
 def test_what_is_not_defined_is_left_out_without_an_error():
     nothing = [None, None]
     figure = plot_intervals(rows_of(value=nothing, low=nothing, high=nothing, published=nothing))

@@ -13,7 +13,7 @@ from ..studies import read_study, tell_study
 from ..uncertainty import kept_spread, same_result
 from .finding import Finding
 
-__all__ = ["recorded", "study", "study_share"]
+__all__ = ["clipped", "recorded", "study", "study_share"]
 
 HONEST = ("precision",)  # settings of a run that may differ from the recipe's
 
@@ -34,6 +34,19 @@ def study_share(topic: str, dataset: str, place: str, reason: str) -> Finding:
     """As `study`, for a statement that the value bears on and cannot settle."""
     found = study(topic, dataset, place)
     return found if found.reason else Finding(found.value, found.note, reason=reason)
+
+
+def clipped(dataset: str) -> Finding:
+    """Nuclei that the kept crop clips, and how much they lose."""
+    found = study("crops", dataset, "clipped")
+    if found.reason:
+        return found
+    kept = read_study("crops", dataset).found
+    note = (
+        f"{kept['clipped_share']:.2%} of the nuclei; half of these lose at most "
+        f"{kept['median_loss']:.2%} of their area."
+    )
+    return Finding(found.value, f"{note} {found.note}")
 
 
 def recorded(

@@ -119,12 +119,19 @@ def fits_a_count(published: float, totals: list[int], others: tuple[int, ...] = 
     if others:
         told = ", ".join(
             f"{n:,} {'would fit' if _share_of(published, n) else 'would not fit either'}"
+            f"{_told_count(published, n)}"
             for n in others
         )
         near = range(min(totals) - 500, max(totals) + 500)
         chance = sum(_share_of(published, n) for n in near) / len(near)
         note += f" Of another part: {told}; {chance:.0%} of the totals near by fit by chance."
     return Finding(value, note, agrees=bool(fits))
+
+
+def _told_count(share: float, total: int) -> str:
+    """The number of right answers that gives a printed share, in brackets."""
+    count = _count(share, total, _decimals(share))
+    return "" if count is None else f" ({count:,} right answers)"
 
 
 def _share_of(share: float, total: int) -> bool:

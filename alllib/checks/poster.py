@@ -14,11 +14,11 @@ from ..downloads import official_cells, official_files
 from ..layouts import subject_groups
 from ..recipes import load_recipe
 from ..splits import Split, split_images
-from ..studies import read_study
+from ..studies import read_study, tell_study
 from .finding import Finding
 
 __all__ = [
-    "all_images", "imbalance", "named_subjects", "part_counts", "part_size", "rounder",
+    "all_images", "imbalance", "named_subjects", "overlap", "part_counts", "part_size", "rounder",
     "row_sums", "shared_subjects", "shared_with_test", "total", "trained_subjects",
 ]  # fmt: skip
 
@@ -67,9 +67,10 @@ def part_size(part: str) -> int:
     return part_counts(part)[0]
 
 
-def total(numbers: list[int]) -> int:
-    """Sum of printed numbers."""
-    return sum(numbers)
+def total(numbers: list[int]) -> Finding:
+    """Sum of printed numbers of patients, and how many of them the files name."""
+    named = sum(named_subjects(phase)[-1] for phase in ("train", "test_prelim"))
+    return Finding(sum(numbers), f"{named} names stand in the files of the official list.")
 
 
 def row_sums(rows: list[list[int]]) -> list[int]:
@@ -128,6 +129,21 @@ def rounder() -> Finding:
         note="Areas under the curve for telling HEM from ALL by roundness (4 pi area / "
         "perimeter squared) and by solidity (area / area of the convex hull), on "
         f"{study.images:,} images; 0.5 would be chance.",
+    )
+
+
+def overlap() -> Finding:
+    """Whether the roundness of the classes is apart, by the kept quartiles."""
+    study = read_study("outlines", "cnmc2019")
+    if study is None:
+        return Finding(None, reason="No measurement of nucleus outlines is kept.")
+    found = study.found["circularity"]
+    value = [found["HEM"][0], found["ALL"][2]]
+    return Finding(
+        value,
+        agrees=value[0] > value[1],
+        note="Roundness that a quarter of the HEM nuclei stay below, and that a quarter of the "
+        f"ALL nuclei exceed. {tell_study(study)}",
     )
 
 

@@ -74,6 +74,7 @@ def numbers_of_layers() -> Finding:
     return Finding(
         [f"{kind} from {number}" for kind, number in first.items()],
         agrees=min(first.values()) > 0,
-        note="The network was built about a dozen times in that session; the numbers have no "
-        "other meaning, and `renamed` in the recipe maps them to ours.",
+        note="Keras numbers the layers of a session as they are built, so that others were built "
+        "before these. The numbers have no other meaning, and `renamed` in the recipe maps them "
+        "to ours.",
     )

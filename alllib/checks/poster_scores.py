@@ -139,8 +139,9 @@ def training_majority(published: float, part: str) -> Finding:
     class beside it."""
     return Finding(
         round(float(shares(part).max()), 4),
-        reason="The run is not published. A run of the recipe on all images would be compared "
-        "with it by the tolerance rule.",
+        reason="The run is not published. A run of the recipe on all images, which would be "
+        f"compared with it by the tolerance rule, would settle it: `alllib train {RECIPE} "
+        "--protocol published`.",
         note=f"Always answering ALL would score this; {published} is printed.",
     )
 

@@ -23,8 +23,10 @@ __all__ = [
 RECIPE = "ball2023-densenet201"
 # Images of each class, Benign, Early, Pre and Pro, as the data set was released.
 RELEASED = {"Benign": 504, "Early": 985, "Pre": 963, "Pro": 804}
-# Settings of the public code, as read in its training script.
-CODE = {"learning_rate": 1e-4, "optimizer": "Adam", "epochs": 40}
+# Settings of the public code, as read in its training script and its model.
+CODE = {
+    "learning_rate": 1e-4, "optimizer": "Adam", "epochs": 40, "framework": "PyTorch", "units": 64,
+}  # fmt: skip
 # DenseNet-201: convolutions in a block, channels that each adds (huang2017densenet, table 1).
 BLOCKS, GROWTH, WIDE = (6, 12, 48, 32), 32, 4
 # Mean and deviation that torch's ImageNet weights were trained with, channels R, G, B.
@@ -93,9 +95,15 @@ def scale_wanted() -> Finding:
     recipe = load_recipe(RECIPE)
     wanted = ARCHITECTURES[recipe.architecture.name].scale
     means = weights_means()
+    same = wanted == recipe.images.scale
     return Finding(
         wanted,
-        agrees=wanted == recipe.images.scale,
+        agrees=same,
+        reason=""
+        if same
+        else "The weights were trained on images scaled otherwise, and whether that costs anything "
+        "is not reported: trained further, a network can adapt. Runs with both scalings, with the "
+        "same seeds and on the same split, would settle it.",
         note="The weights were trained on images whose mean is 0 and deviation 1 in each colour; "
         "`unit` is the sheet's range 0 to 1."
         + (f" In the scaling of the weights these images have means of {means}." if means else ""),

@@ -75,7 +75,8 @@ def final_classes() -> Finding:
         agrees=labelled_images("test_final") == sum(need),
         note=f"So many labels would be needed and {labelled_images('test_final')} are there. "
         "Two classes that differ by one image are what drawing equally many of each gives: "
-        "images of the larger class left out, or of the smaller one copied before the split.",
+        "images of the larger class left out, or of the smaller one copied before the split. "
+        "Which of them it was, if either, cannot be known.",
     )
 
 
