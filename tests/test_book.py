@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -185,3 +186,12 @@ def test_mathjax_comes_with_its_fonts_and_licence():
     assert (vendored / "tex-mml-chtml.js").is_file() and (vendored / "LICENSE").is_file()
     assert len(list((vendored / "output/chtml/fonts/woff-v2").glob("*.woff"))) > 20
     assert shutil.which("git") is None or not (vendored / ".gitignore").exists()
+
+
+def test_each_page_leads_to_the_one_that_follows_in_the_contents():
+    pages = [entry for entry in TOC if entry.startswith("notebooks/")]
+    for page, following in zip(pages, TOC[TOC.index(pages[0]) + 1 :], strict=False):
+        text = (REPOSITORY / f"{page}.py").read_text("utf-8")
+        (end,) = re.findall(r"^# \*\*Next\*\*: .*?\]\((.+?)\)", text, re.MULTILINE | re.DOTALL)
+        leads = (REPOSITORY / "notebooks" / end).resolve().relative_to(REPOSITORY)
+        assert leads.with_suffix("").as_posix() == following, page
