@@ -114,6 +114,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     duplicates = verbs.add_parser("duplicates", help="find images that show the same cell")
     duplicates.add_argument("--planted", metavar="N", type=int, default=0,
                             help="then plant N copies, and see how many are found")  # fmt: skip
+    duplicates.add_argument("--groups", action="store_true",
+                            help="then score a forest by the groups that were found")  # fmt: skip
     _add_study(duplicates, _find_duplicates)
     fetch = verbs.add_parser("fetch", help="download a data set from Kaggle")
     fetch.add_argument("name")
@@ -395,11 +397,17 @@ def _run_baselines(given: argparse.Namespace) -> None:
 
 def _find_duplicates(given: argparse.Namespace) -> None:
     from .duplicates import LIMITS, describe_duplicates, duplicate_table, find_duplicates
+    from .group_sensitivity import compare_groupings, grouping_table, record_groupings
     from .kinship import measure_duplicates
-    from .planting import ORIGINALS, measure_search
+    from .planting import ORIGINALS, check_count, measure_search
+    from .splits import require_subjects
     from .studies import save_study
 
     cells = _cells(given.root)
+    if given.planted:  # said before a search of minutes
+        check_count(cells, given.planted)
+    if given.groups:
+        require_subjects(cells)
     found = find_duplicates(cells)
     told = describe_duplicates(found)
     if given.record:
@@ -409,10 +417,16 @@ def _find_duplicates(given: argparse.Namespace) -> None:
         told["planted"] = result
         if given.record:
             save_study("planted", cells, result, settings={"originals": ORIGINALS, **LIMITS})
+    if given.groups and given.record:
+        told["groupings"] = record_groupings(cells, found).found
+    elif given.groups:
+        told["groupings"] = compare_groupings(cells, found)
     if given.json:
         print(json.dumps(told, indent=2))
         return
     print(duplicate_table(found))
+    if given.groups:
+        print(grouping_table(told["groupings"]).to_string(index=False))
     if given.planted:
         print(f"{result['found']} of {result['planted']} planted copies found, "
               f"{result['wrong']} of {result['pairs']} pairs wrong")  # fmt: skip

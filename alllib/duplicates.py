@@ -20,10 +20,11 @@ from .pairs import (
     merge_subjects,
     subject_table,
 )
-from .perceptual import find_candidates, sketch_images
+from .perceptual import Sketches, find_candidates, sketch_images
 
-__all__ = ["KINDS", "LIMITS", "SAME", "Duplicates", "describe_duplicates", "duplicate_table",
-           "find_duplicates", "identical_files", "merge_subjects", "subject_table"]  # fmt: skip
+__all__ = ["KINDS", "LIMITS", "SAME", "Duplicates", "compare_images", "describe_duplicates",
+           "duplicate_table", "find_duplicates", "identical_files", "is_same", "merge_subjects",
+           "subject_table"]  # fmt: skip
 
 # Measured on C-NMC 2019: of its cells that are plainly the same none is turned, so pairs that
 # fit best when turned show how alike different cells can be; the line lies above them all.
@@ -88,30 +89,67 @@ def _near_rows(cells: pd.DataFrame, exact: set[tuple[int, int]]) -> tuple[list[d
     same = [pair for pair in identical_files(sketches.pixels) if pair not in exact]
     rows = [_row(one, two, KINDS[1]) for one, two in same]
     known = exact | set(same)
-    # Of identical images one stands for all: else the copies of a cell crowd out its
-    # neighbours, and one cell is compared several times.
-    last = pd.Series(sketches.pixels).duplicated().to_numpy()
-    spectra = np.where(last[:, None, None], 0, sketches.spectra)
-    candidates = find_candidates(spectra)
-    fits = screen_pairs(sketches, candidates)
-    compared = confirm_pairs(list(cells.path), sketches, fits)
+    candidates, compared = _compare(cells, sketches)
     copies = pd.Series(range(len(cells))).groupby(pd.Series(sketches.pixels)).groups
-    for match in filter(_is_same, compared):
+    for match in filter(is_same, compared):
         for one in copies[sketches.pixels[match.first]]:
             for two in copies[sketches.pixels[match.second]]:
                 if (min(one, two), max(one, two)) not in known:
                     rows.append(_row(int(one), int(two), _kind(match), match))
-    counts = {"blank": int((sketches.areas == 0).sum()), "candidates": len(candidates),
-              "compared": _compared(compared)}  # fmt: skip
+    counts = {"blank": int((sketches.areas == 0).sum()), "candidates": candidates,
+              "compared": _compared(compared, cells)}  # fmt: skip
     return rows, counts
 
 
-def _compared(matches: Iterable[Match]) -> pd.DataFrame:
+def compare_images(
+    cells: pd.DataFrame, *, apart: np.ndarray | None = None
+) -> tuple[int, list[Match]]:
+    """Pairs of images that are alike, compared pixel by pixel.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table with at least one row.
+    apart : numpy.ndarray, optional
+        Shape (n,): only images with two different values here are compared.
+
+    Returns
+    -------
+    int
+        Candidates, of which those with like textures were compared.
+    list of Match
+        The compared ones, the same cell or not.
+
+    Raises
+    ------
+    ImageError
+        When an image cannot be read.
+    """
+    return _compare(cells, sketch_images(cells), apart)
+
+
+def _compare(
+    cells: pd.DataFrame, sketches: Sketches, apart: np.ndarray | None = None
+) -> tuple[int, list[Match]]:
+    # Of identical images one stands for all: else the copies of a cell crowd out its
+    # neighbours, and one cell is compared several times.
+    last = pd.Series(sketches.pixels).duplicated().to_numpy()
+    spectra = np.where(last[:, None, None], 0, sketches.spectra)
+    candidates = find_candidates(spectra, apart=apart)
+    fits = screen_pairs(sketches, candidates)
+    return len(candidates), confirm_pairs(list(cells.path), sketches, fits)
+
+
+def _compared(matches: Iterable[Match], cells: pd.DataFrame) -> pd.DataFrame:
     rows = [[getattr(match, name) for name in COMPARED] for match in matches]
-    return pd.DataFrame(rows, columns=list(COMPARED))
+    table = pd.DataFrame(rows, columns=list(COMPARED))
+    for name in ("first", "second"):
+        table[name] = cells.image.to_numpy()[table[name].to_numpy(int)]
+    return table
 
 
-def _is_same(match: Match) -> bool:
+def is_same(match: Match) -> bool:
+    """Whether a compared pair counts as one cell, by `LIMITS`."""
     return match.likeness >= SAME and match.detail >= SAME_DETAIL and match.overlap >= OVERLAP
 
 

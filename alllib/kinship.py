@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
+from .chance import expect_chance
 from .datasets import DATASETS
-from .downloads import official_cells
-from .duplicates import KINDS, Duplicates, describe_duplicates, merge_subjects
-from .layouts import subject_groups
+from .downloads import official_files
+from .duplicates import KINDS, Duplicates, describe_duplicates
+from .merges import against_table
 from .splits import make_split
 
 __all__ = [
-    "compare_groups",
     "count_likeness",
-    "expect_chance",
-    "join_groups",
     "leak_rows",
     "measure_duplicates",
+    "phase_rows",
     "shared_rows",
 ]
 
-DIFFERENT = 0.6  # likeness below which a pair surely shows two cells
 BINS = np.round(np.linspace(-0.2, 1, 61), 2)  # of the likeness of compared pairs
 
 
@@ -40,13 +37,18 @@ def measure_duplicates(cells: pd.DataFrame, duplicates: Duplicates) -> dict:
     -------
     dict
         As `describe_duplicates`, and `shared` (see `shared_rows`), `leaks` (see
-        `leak_rows`), `likeness` (see `count_likeness`), `chance` (see `expect_chance`),
-        `classes` (pairs within and across
+        `leak_rows`), `likeness` (see `count_likeness`), `chance` (see
+        `alllib.chance.expect_chance`), `classes` (pairs within and across
         classes), `fields` (pairs within one field, in two fields of one subject, under two
         subjects; None without subjects), `images_in_pairs`; of C-NMC 2019 also `agreement` (see
         `compare_groups`) and `joined`: the subject `names` of the whole training set, the
-        number of `groups` that they are by the shipped table and these pairs together, and
-        the `merged` ones.
+        number of `groups` that they are by the shipped table and these pairs together,
+        the `merged` ones, and `merges` (see `merge_rows`).
+
+    Raises
+    ------
+    ImageError
+        When an image cannot be read.
     """
     found = describe_duplicates(duplicates)
     pairs = duplicates.pairs
@@ -57,10 +59,10 @@ def measure_duplicates(cells: pd.DataFrame, duplicates: Duplicates) -> dict:
     return {
         **found,
         "shared": shared_rows(duplicates, cells),
-        **(_against_table(duplicates) if cells.attrs.get("dataset") == "cnmc2019" else {}),
+        **(against_table(duplicates, cells) if cells.attrs.get("dataset") == "cnmc2019" else {}),
         "leaks": leak_rows(duplicates, cells),
         "likeness": count_likeness(duplicates),
-        "chance": expect_chance(duplicates),
+        "chance": expect_chance(cells, duplicates),
         "classes": {"within": int(same_class.sum()), "across": int((~same_class).sum())},
         "fields": {
             "one field": int((subject & field).sum()),
@@ -85,13 +87,14 @@ def shared_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:
     -------
     list of dict
         `subject, other, images` (of the subject, in a pair with the other), `of` (images of
-        the subject), `share`, `pairs`, `kinds` (pairs by kind), `likeness` (the best of these
-        pairs); both directions of each couple, the most images first.
+        the subject), `share`, `fields` (of the subject, with such an image), `pairs`, `most`
+        (pairs between one field of either), `kinds` (pairs by kind), `likeness` (the best of
+        these pairs); both directions of each couple, the most images first.
     """
     cross = duplicates.cross_subject_pairs
     flipped = cross.rename(columns={
-        "first": "second", "second": "first", "first_subject": "second_subject",
-        "second_subject": "first_subject",
+        **{f"first{end}": f"second{end}" for end in ("", "_subject", "_field")},
+        **{f"second{end}": f"first{end}" for end in ("", "_subject", "_field")},
     })  # fmt: skip
     both = pd.concat([cross, flipped], ignore_index=True)
     sizes = cells.subject.value_counts()
@@ -102,90 +105,12 @@ def shared_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:
             "subject": str(subject), "other": str(other),
             "images": int(part["first"].nunique()), "of": int(sizes[subject]),
             "share": round(part["first"].nunique() / int(sizes[subject]), 3),
-            "pairs": len(part), "kinds": {k: int(kinds.get(k, 0)) for k in KINDS},
+            "fields": int(part.first_field.nunique()), "pairs": len(part),
+            "most": int(part.groupby(["first_field", "second_field"]).size().max()),
+            "kinds": {k: int(kinds.get(k, 0)) for k in KINDS},
             "likeness": round(float(part.likeness.max()), 3),
         })  # fmt: skip
     return sorted(rows, key=lambda row: (-row["images"], row["subject"], row["other"]))
-
-
-def compare_groups(duplicates: Duplicates) -> list[dict]:
-    """The merges found beside those of the table that ships with the package.
-
-    Returns
-    -------
-    list of dict
-        One for each group of either, where the table has two of its subjects at all:
-        `subjects`, `here` (those of the table), `joined` (sets of them that pairs join),
-        `kinds` (of these pairs), `state` and `shipped`. The state of a group of the table is
-        `confirmed`, `confirmed in part`, `not seen` (its subjects are here and no pair joins
-        them) or `not here` (fewer than two of its subjects are); of one found it is `new` or, where
-        it joins whole groups or further subjects to one of the table, `wider`.
-    """
-    shipped = _members(subject_groups())
-    here, found = set(duplicates.groups), _members(duplicates.groups)
-    rows = []
-    for who in shipped:
-        present = who & here
-        joined = [group & who for group in found if group & who]
-        if len(present) < 2:
-            state = "not here"
-        elif len(joined) == 1:
-            state = "confirmed"
-        else:
-            state = "not seen" if all(len(part) == 1 for part in joined) else "confirmed in part"
-        rows.append(_group_row(who, here, joined, duplicates) | {"state": state, "shipped": True})
-    for who in found:
-        inside = [group for group in shipped if who <= group]
-        if len(who) > 1 and not inside:
-            wider = any(len(group & who) > 1 for group in shipped)
-            state = "wider" if wider else "new"
-            row = _group_row(who, here, [who], duplicates)
-            rows.append(row | {"state": state, "shipped": False})
-    return rows
-
-
-def _group_row(who: set[str], here: set[str], joined: list[set], duplicates: Duplicates) -> dict:
-    pairs = duplicates.cross_subject_pairs
-    inside = pairs[pairs.first_subject.isin(who) & pairs.second_subject.isin(who)]
-    kinds = inside.kind.value_counts()
-    return {
-        "subjects": sorted(who),
-        "here": sorted(who & here),
-        "joined": sorted(sorted(part) for part in joined if len(part) > 1),
-        "kinds": {kind: int(kinds.get(kind, 0)) for kind in KINDS},
-    }
-
-
-def join_groups(duplicates: Duplicates) -> dict[str, str]:
-    """Group of each subject by the shipped table and the pairs found, taken together.
-
-    Returns
-    -------
-    dict of str to str
-        For the subjects of the whole training set, of the shipped table and of the pairs.
-    """
-    links = [*subject_groups().items(), *duplicates.groups.items()]
-    pairs = pd.DataFrame(links, columns=["first_subject", "second_subject"])
-    names = {*official_cells().subject, *pairs.first_subject, *pairs.second_subject}
-    return merge_subjects(pd.DataFrame({"subject": sorted(names)}), pairs)
-
-
-def _against_table(duplicates: Duplicates) -> dict:
-    joined = join_groups(duplicates)
-    names = set(official_cells().subject)
-    merged = [sorted(who) for who in _members(joined) if len(who) > 1]
-    count = len({joined[name] for name in names})
-    return {
-        "agreement": compare_groups(duplicates),
-        "joined": {"names": len(names), "groups": count, "merged": merged},
-    }
-
-
-def _members(groups: dict[str, str]) -> list[set[str]]:
-    members: dict[str, set[str]] = {}
-    for name, group in groups.items():
-        members.setdefault(group, set()).add(name)
-    return [members[name] for name in sorted(members)]
 
 
 def leak_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:
@@ -210,6 +135,34 @@ def leak_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:
         {"protocol": title, **_leak(make_split(table, name).cells, duplicates)}
         for title, name, table in tables
     ]
+
+
+def phase_rows() -> list[dict]:
+    """Files of the test phases of C-NMC 2019 against its training set, by the official list.
+
+    A list of checksums knows identical files alone; copies in other bytes need the images.
+
+    Returns
+    -------
+    list of dict
+        For each test phase `protocol` (its name), `images`, `exact` (those whose very file is
+        in the training set), `with_twin` and `share` (None: not known), and `same_length`
+        (files that have as many bytes as some training file; of no others can the checksum
+        agree).
+    """
+    files = official_files()
+    train = files[files.phase == "train"]
+    titles = {"test_prelim": "official training and preliminary test",
+              "test_final": "official training and final test"}  # fmt: skip
+    rows = []
+    for phase, title in titles.items():
+        part = files[files.phase == phase]
+        rows.append({
+            "protocol": title, "images": len(part), "with_twin": None,
+            "exact": int(part.sha256.isin(train.sha256).sum()), "share": None,
+            "same_length": int(part.bytes.isin(train.bytes).sum()),
+        })  # fmt: skip
+    return rows
 
 
 def _leak(split: pd.DataFrame, duplicates: Duplicates) -> dict:
@@ -239,32 +192,4 @@ def count_likeness(duplicates: Duplicates) -> dict:
         "bins": BINS.tolist(),
         "as they are": np.histogram(inside[~turned], BINS)[0].tolist(),
         "turned": np.histogram(inside[turned], BINS)[0].tolist(),
-    }
-
-
-def expect_chance(duplicates: Duplicates) -> dict | None:
-    """How many near pairs are to be expected by chance, where nobody turned an image.
-
-    Different cells fit best in any of eight orientations; the plainly different pairs tell
-    how many fit as they are for each one that fits turned or mirrored. The near pairs that
-    are turned, times that, are the chance ones among the others.
-
-    Returns
-    -------
-    dict or None
-        `turned` (near pairs), `factor`, `expected`, and `at_most`, the upper end of a
-        one-sided 95 % interval (Poisson); None where too few different pairs were compared.
-    """
-    compared = duplicates.compared[duplicates.compared.likeness < DIFFERENT]
-    turned = int((compared.symmetry != 0).sum())
-    if turned < 30:
-        return None
-    factor = (len(compared) - turned) / turned
-    seen = int((duplicates.near_pairs.symmetry != 0).sum())
-    highest = float(chi2.ppf(0.95, 2 * (seen + 1)) / 2)
-    return {
-        "turned": seen,
-        "factor": round(factor, 3),
-        "expected": round(factor * seen, 2),
-        "at_most": round(factor * highest, 2),
     }

@@ -22,7 +22,7 @@ PAIR_COLUMNS = (
     "first", "second", "kind", "symmetry", "down", "right", "likeness", "detail", "gain",
     "difference", "overlap", "first_subject", "second_subject", "first_field", "second_field",
 )  # fmt: skip
-COMPARED = ("symmetry", "likeness", "detail", "overlap")
+COMPARED = ("first", "second", "symmetry", "likeness", "detail", "overlap")
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Duplicates:
     candidates : int
         Pairs alike in their spectra.
     compared : pandas.DataFrame
-        Those compared pixel by pixel, found the same or not: `symmetry`, `likeness`,
-        `detail`, `overlap`.
+        Those compared pixel by pixel, found the same or not: `first`, `second` (names of
+        images), `symmetry`, `likeness`, `detail`, `overlap`.
     seconds, processor_seconds : float
         How long the search took by the clock, and in time of all processor cores.
     """

@@ -202,7 +202,9 @@ def turn_grid(grid: np.ndarray, symmetry: int) -> np.ndarray:
     return np.rot90(mirrored, k=symmetry % 4, axes=(-2, -1))
 
 
-def find_candidates(spectra: np.ndarray, *, neighbours: int = 16) -> np.ndarray:
+def find_candidates(
+    spectra: np.ndarray, *, neighbours: int = 16, apart: np.ndarray | None = None
+) -> np.ndarray:
     """Pairs of images whose spectra are alike in some orientation.
 
     Parameters
@@ -211,6 +213,8 @@ def find_candidates(spectra: np.ndarray, *, neighbours: int = 16) -> np.ndarray:
         Shape (n, 17, 17); rows of zeros are left out.
     neighbours : int
         How many nearest ones of each image are taken.
+    apart : numpy.ndarray, optional
+        Shape (n,): only images with two different values here are paired.
 
     Returns
     -------
@@ -231,9 +235,13 @@ def find_candidates(spectra: np.ndarray, *, neighbours: int = 16) -> np.ndarray:
         turn, best = likeness.argmax(axis=0), likeness.max(axis=0)
         here = np.arange(len(best))
         best[here, start + here] = -2
+        if apart is not None:
+            best[apart[rows[start + here], None] == apart[None, rows]] = -2
         nearest = np.argpartition(-best, count - 1, axis=1)[:, :count]
         first = np.repeat(start + here, count)
         second = nearest.ravel()
+        allowed = best[first - start, second] > -2  # there may be fewer than `count`
+        first, second = first[allowed], second[allowed]
         pairs.append(np.stack([first, second, turn[first - start, second]], axis=1))
     found = np.concatenate(pairs)
     ends = rows[np.sort(found[:, :2], axis=1)]

@@ -38,10 +38,14 @@ class PlantedResult:
     ----------
     planted, found : int
         Copies, and those found as a pair with their original.
+    before : int
+        Pairs among the originals that were known or found before anything was planted.
     pairs : int
-        Pairs found that are no identical files.
+        Pairs judged: those found with the copies there, without the ones of `before` and
+        what follows from them (a copy and the other image of its original's pair).
     wrong : int
-        Those of them that were not planted.
+        Those of them that were not planted. Such a pair may show one cell all the same, which
+        the first search missed; nobody has looked, so it counts against the search.
     recall, precision : tuple of float
         Value, and the ends of its 95 % interval (Wilson).
     by_change : dict
@@ -50,6 +54,7 @@ class PlantedResult:
 
     planted: int
     found: int
+    before: int
     pairs: int
     wrong: int
     recall: tuple[float, float, float]
@@ -65,32 +70,59 @@ def measure_search(
     originals: int = ORIGINALS,
     seed: int = 2019,
 ) -> PlantedResult:
-    """Plant copies among images that have no twin, and search for them.
+    """Plant copies among images as they come, and search for them.
+
+    The originals are searched first, alone: what is found there was not planted and is
+    neither right nor wrong.
 
     Parameters
     ----------
     cells : pandas.DataFrame
         Cell table.
     known : Duplicates
-        Found in it; images in a pair are left out, so that every pair found is a planted
-        one or wrong.
+        Found in all of it; its pairs are known before, too.
     count, originals : int
-        Copies, and images that they are planted among.
+        Copies, and images that they are planted among: all, or so many drawn.
     seed : int
-        Of the choice and of the changes.
+        Of the draw, the choice and the changes.
+
+    Returns
+    -------
+    PlantedResult
 
     Raises
     ------
     ParameterError
-        When too few images are without a twin.
+        When there are fewer images than copies to be made.
     """
-    paired = set(known.pairs["first"]) | set(known.pairs["second"])
-    alone = cells[~cells.image.isin(paired)]
-    if len(alone) > originals:
-        alone = alone.sample(originals, random_state=seed).sort_index()
+    check_count(cells, count, originals=originals)
+    drawn = cells
+    if len(cells) > originals:
+        drawn = cells.sample(originals, random_state=seed).sort_index()
+    drawn = drawn.reset_index(drop=True)
     folder = workspace() / "_build" / "planted" / cells.attrs.get("dataset", "images")
-    both, plan = plant_duplicates(alone.reset_index(drop=True), folder, count=count, seed=seed)
-    return score_planted(find_duplicates(both), plan)
+    both, plan = plant_duplicates(drawn, folder, count=count, seed=seed)
+    alone = find_duplicates(drawn)
+    inside = known.pairs["first"].isin(drawn.image) & known.pairs["second"].isin(drawn.image)
+    before = pd.concat([alone.pairs, known.pairs[inside]])[["first", "second"]]
+    return score_planted(find_duplicates(both), plan, known=before)
+
+
+def check_count(cells: pd.DataFrame, count: int, *, originals: int = ORIGINALS) -> None:
+    """Refuse a number of copies that cannot be planted, before anything is searched.
+
+    Raises
+    ------
+    ParameterError
+        When there are fewer images than copies to be made, or none is asked for.
+    """
+    among = min(len(cells), originals)
+    if not 1 <= count <= among:
+        raise ParameterError(
+            f"{count} copies cannot be planted among {among} images.",
+            where="count",
+            remedy=f"Give a number from 1 to {among}.",
+        )
 
 
 def plant_duplicates(
@@ -120,12 +152,7 @@ def plant_duplicates(
     ParameterError
         When there are fewer images than copies to be made.
     """
-    if not 1 <= count <= len(cells):
-        raise ParameterError(
-            f"{count} copies cannot be planted among {len(cells)} images.",
-            where="count",
-            remedy="Give a number from 1 to the number of images.",
-        )
+    check_count(cells, count, originals=len(cells))
     rng = np.random.default_rng(seed)
     chosen = cells.iloc[np.sort(rng.choice(len(cells), count, replace=False))]
     plan = pd.DataFrame([_draw(rng, number) for number in range(count)])
@@ -218,13 +245,24 @@ def score_planted(
     plan : pandas.DataFrame
         As `plant_duplicates` gives it.
     known : pandas.DataFrame, optional
-        Pairs (`first`, `second`) known to show one cell before anything was planted. They
-        and what follows from them count neither as right nor as wrong.
+        Pairs (`first`, `second`) found before anything was planted. They and what follows
+        from them count neither as right nor as wrong.
 
     Returns
     -------
     PlantedResult
+
+    Raises
+    ------
+    ParameterError
+        When nothing was planted.
     """
+    if plan.empty:
+        raise ParameterError(
+            "Nothing was planted, so nothing can be scored.",
+            where="plan",
+            remedy="Plant at least one copy.",
+        )
     origin = dict(zip(plan["copy"], plan["image"], strict=True))
     before = set() if known is None else {
         frozenset(pair) for pair in known[["first", "second"]].to_numpy().tolist()
@@ -238,7 +276,7 @@ def score_planted(
     hits = [frozenset(pair) in seen for pair in zip(plan["copy"], plan["image"], strict=True)]
     counts = plan.assign(hit=hits).groupby("change", sort=False).hit.agg(["size", "sum"])
     return PlantedResult(
-        planted=len(plan), found=sum(hits), pairs=len(judged), wrong=wrong,
+        planted=len(plan), found=sum(hits), before=len(before), pairs=len(judged), wrong=wrong,
         recall=_share(sum(hits), len(plan)),
         precision=_share(len(judged) - wrong, len(judged)),
         by_change={str(name): {"planted": int(row["size"]), "found": int(row["sum"])}

@@ -34,14 +34,16 @@ passes = 4  # epochs of the networks
 side = 32  # their input in pixels
 
 # %% [markdown]
-# Every experiment changes one thing. It is scored once without the mistake and once with it, on
-# the same images where that is possible, and the difference gets a 95 % interval by drawing
-# subject groups again and again; where the mistake acts through training, seeds are drawn too.
-# With few seeds such an interval is rather too narrow than too wide. A difference whose interval
-# holds zero is a result as well: here the mistake did not show.
+# Every experiment changes one thing: the same images are scored without the mistake and with it.
+# (Two rows compare something else, and say so: the shares of two classes that a crop clips, and
+# the share of copies.) The difference gets a 95 % interval by drawing subject groups again and
+# again; where a mistake acts through training, the repeats (seeds, or deals of the folds) are drawn
+# too, and what was chosen is chosen again. With a handful of repeats such an interval is rough. A
+# difference whose interval holds zero is a result as well: here the mistake did not show. Under
+# each table stands what exactly is compared.
 #
-# Most of these mistakes are easy to make and hard to see, and each was made by careful people.
-# They are named here by the work in which they can be found, so that you can look them up.
+# Most of these mistakes are easy to make and hard to see. Each is named by the work in which it
+# can be found, or whose number it could explain, so that you can look it up.
 
 # %%
 import numpy as np
@@ -50,7 +52,12 @@ from alllib import laboratory
 from alllib.datasets import load_cells
 from alllib.downloads import official_files, prepare_data
 from alllib.figures import plot_montage, say, set_style, show
-from alllib.laboratory import compare_effects, kept_effects, tell_effect
+from alllib.laboratory import (
+    compare_effects,
+    kept_effects,
+    tell_effect,
+    tell_notes,
+)
 from alllib.laboratory.figures import plot_effects, tell_effects
 from alllib.recipes import load_recipe
 from alllib.splits import require_subjects
@@ -109,8 +116,8 @@ for name in ("cnmc2019", "ball2021"):
 #
 # The report shuffles the images of a class and cuts the list {cite:p}`mir2019report`; the poster
 # cuts it unshuffled {cite:p}`unnithan2021poster`; the sheet's data set names no patients
-# {cite:p}`ball2023densenet`. Each way cells of one person stand on both sides. The mistake is one
-# argument: which fold an image is put into.
+# {cite:p}`ball2023densenet`. Each way cells of one person may stand on both sides. The mistake is
+# one argument: which fold an image is put into.
 
 # %%
 from alllib.laboratory.folds import predict_folds
@@ -131,12 +138,13 @@ table, found = measure("image_split", scene, slides)
 style(table, "Split by image.")
 
 # %% tags=["hide-input"]
-say(" ".join(tell_effect(found[place]) for place in (0, 2)))
+say(" ".join(tell_effect(found[place]) for place in (0, 1, 2)))
+say(tell_notes(found))
 
 # %% [markdown]
-# The forest sees numbers in which persons differ, and keeps whole images in its leaves. A small
-# network at a small input, trained for few epochs, has little room to remember anybody; a larger
-# one that is trained for long may have.
+# Forest and network need not agree. A small network at a small input, trained for few epochs, may
+# have less room to remember anybody than a forest, which keeps images in its leaves. That would be
+# one reason; it is not tested here. The number of a larger network may be another one.
 #
 # ## Multiplied before the split
 #
@@ -158,7 +166,7 @@ style(
 # of as many images in their natural shares. The published rows are the halves. A set becomes even
 # if the smaller class is multiplied by copies and turns. What the paper did cannot be known from
 # it; a list of the file names of its three parts would settle it. If it multiplied first and split
-# then, this happened:
+# then, this would happen:
 
 # %%
 rows = oversample_rows(scene.target, seed)  # more pictures first,
@@ -176,16 +184,19 @@ say(
 
 # %% [markdown]
 # We score every picture once in five folds: of pictures (the mistake), and of images, which all
-# copies follow. A turned or mirrored image has the same nineteen numbers, so for the forest and
-# the nearest neighbour its copies are equal; the thumbnail differs from its turned copies. The
-# last two rows multiply every image by four, not the smaller class alone.
+# copies follow. The pictures are the same, and so are the classifier and its seed; which of the
+# two steps comes first is all that differs. (With the copies comes a second gain: a training part
+# of pictures shows nearly all of the images, one of images four fifths of them. Both follow from
+# the order.) The forest and the nearest neighbour see nineteen numbers, and a copy has exactly
+# those of its image; the thumbnail differs from its turned copies.
+# The last two rows multiply every image by four, not the smaller class alone.
 
 # %%
 table, found = measure("oversampling", scene)
 style(table, "Multiplied before the split.")
 
 # %% tags=["hide-input"]
-say(tell_effect(found[0]))
+say(f"{tell_effect(found[0])} {tell_notes(found)}")
 published = load_recipe("garg2021-vgg19").published["accuracy"]
 say(
     f"Where every image is there four times, a system that does no more than remember scores "
@@ -222,9 +233,10 @@ style(table, "Checkpoint chosen on the reported set.")
 # %% tags=["hide-input"]
 say(
     f"For the first network of this page the report's way gives {mistaken:.3f} and the better "
-    f"one {honest:.3f}. {tell_effect(found[0])} The difference of a network cannot be negative, "
-    f"because the best epoch of a set is the best; with resampled persons it can."
+    f"one {honest:.3f}. {tell_effect(found[0])} The best epoch of a set cannot be worse on it "
+    f"than another epoch: the question is not whether this flatters but how much."
 )
+say(tell_notes(found))
 
 # %% [markdown]
 # ## Labels joined by listing order
@@ -261,6 +273,7 @@ style(table, "Labels joined by listing order.")
 
 # %% tags=["hide-input"]
 reached = load_recipe("unnithan2021-2x2").published["accuracy"]
+say(tell_notes(found))
 say(
     f"{tell_effect(found[1])} The poster's {reached} cannot tell how good its network was. Scoring "
     f"the same network again with labels joined by name would settle it."
@@ -271,14 +284,35 @@ say(
 #
 # What the report calls its test set accompanied the training {cite:p}`mir2019report`; in the
 # public code behind the sheet, the row called test equals a validation row
-# {cite:p}`ball2023densenet`. Two
-# cases differ: where three parts share no person, the validation part is seen too often; where
-# validation images were drawn from those that are learned, it holds persons who are known.
+# {cite:p}`ball2023densenet`. To set a validation score beside a test score is no fair comparison:
+# the two parts show different people, and one part may simply hold the easier ones. So the two
+# parts of a network change places.
 
 # %%
-validation = score["validation"].max()  # the mistake: reported as it is
-test = score["test"][score["validation"].argmax()]
-say(f"First network: validation {validation:.3f}, test {test:.3f}.")
+roles = pd.DataFrame(
+    {
+        "people of": ["validation part", "test part"],
+        "as validation": [score[part].max() for part in score],
+        "as test": [
+            score["validation"][score["test"].argmax()],
+            score["test"][score["validation"].argmax()],
+        ],
+    }
+)
+style(
+    roles,
+    "The first network: each part chooses for itself, or for the other.",
+)
+
+# %% [markdown]
+# Along a row stand the same people: in the first column they chose the epoch that they are scored
+# with, in the second the others chose. A reader of a paper sees the first number of the first row
+# in place of the second of the second row, and in that difference is also who the people are.
+#
+# That is the mild case, in which no part shares a person with another. Where validation images
+# were dealt from those that are learned, they show persons who are known. There each image is
+# scored twice, as test of a forest that has not seen its person and as validation of one that has:
+# the split by image once more, seen from the validation part.
 
 # %%
 table, found = measure("validation", scene)
@@ -286,10 +320,7 @@ style(table, "Validation reported as test.")
 
 # %% tags=["hide-input"]
 say(" ".join(tell_effect(one) for one in found))
-
-# %% [markdown]
-# The two parts show different people, so the interval is wide: most of it is the chance of who
-# stands where.
+say(tell_notes(found))
 
 # %% [markdown]
 # ## Metrics averaged over batches
@@ -322,6 +353,7 @@ say(
     f"{tell_effect(found[2])} In the order of the classes it is another matter: "
     f"{tell_effect(found[3])}"
 )
+say(tell_notes(found))
 
 # %% [markdown]
 # ## Dropout left on
@@ -343,10 +375,10 @@ table, found = measure("dropout", scene)
 style(table, "Dropout left on.")
 
 # %% tags=["hide-input"]
-say(tell_effect(found[0]))
+say(f"{tell_effect(found[0])} {tell_notes(found)}")
 
 # %% [markdown]
-# How much is lost depends on where dropout stands, how large its share is and how sure the
+# What this does depends on where dropout stands, how large its share is and how sure the
 # network is; the number of another network may be another one.
 
 # %% [markdown]
@@ -375,7 +407,7 @@ table, found = measure("majority", scene)
 style(table, "Accuracy of classifiers that have learned nothing.")
 
 # %% tags=["hide-input"]
-say(tell_effect(found[0]))
+say(f"{tell_effect(found[0])} {tell_notes(found)}")
 
 # %% [markdown]
 # The reverse holds too: a network below the majority rate may order images well, and its area
@@ -406,11 +438,12 @@ style(table, "A crop that clips one class more.")
 
 # %% tags=["hide-input"]
 say(" ".join(tell_effect(one) for one in found[1:]))
+say(tell_notes(found))
 
 # %% [markdown]
-# The crop's edge alone tells the classes apart, because it tells size. Whether the score of a
-# classifier rises or falls is another question: the edge gives back some of the size that the crop
-# takes away.
+# Where the edge alone has an area above one half, it tells the classes apart, because a large
+# nucleus touches more of it. Whether the score of a classifier rises or falls is another question:
+# the edge can give back some of the size that the crop takes away.
 
 # %% [markdown]
 # ## Size and colour as shortcuts
@@ -438,12 +471,13 @@ table, found = measure("shortcuts", scene, slides)
 style(table, "Size and colour as shortcuts.")
 
 # %% tags=["hide-input"]
-say(" ".join(tell_effect(found[place]) for place in (0, 1, 2, 5)))
+say(" ".join(tell_effect(found[place]) for place in (0, 1, 2, 5, -2)))
+say(tell_notes(found))
 
 # %% [markdown]
-# A network that was never shown nuclei of one area may fail because they are unfamiliar. The last
-# of these rows has no such excuse: its network was trained on them too, and what it loses is what
-# size was worth.
+# A network that was never shown nuclei of one area may fail because they are unfamiliar. The row
+# of the network that was trained on them too is the fairer one: what it lacks is size, and what
+# scaling does to a picture besides.
 
 # %% [markdown]
 # ## Copies in augmented data
@@ -456,25 +490,32 @@ say(" ".join(tell_effect(found[place]) for place in (0, 1, 2, 5)))
 from alllib.augmentation import plan_augmentation
 from alllib.laboratory.copies import copy_shares, expected_copies
 
-plan = plan_augmentation(scene.cells, samples=2000)
-shares = expected_copies(0.5) | copy_shares(plan)
+chance = load_recipe("mir2019-proposed").augmentation.probability
+plan = plan_augmentation(scene.cells, samples=2000, probability=chance)
+shares = expected_copies(chance) | copy_shares(plan)
 style(
     pd.DataFrame([shares]),
-    "Shares of exact copies: expected, and in a plan of 2,000 pictures.",
+    "Shares of exact copies: expected, and in one plan of pictures.",
 )
+
+# %% [markdown]
+# `nominal` follows from the probabilities as they are written, `true` from those that Augmentor
+# applies. `originals` and `repeated` are counted in the plan.
 
 # %%
 table, found = measure("copies", scene)
 style(table, "Copies in augmented data.")
 
 # %% tags=["hide-input"]
-say(f"{tell_effect(found[0])} {found[0].note}")
+say(" ".join(tell_effect(one) for one in found))
+say(tell_notes(found))
 
 # %% [markdown]
 # ## All of them
 #
-# The figure puts the effects side by side. Right of zero the mistake flatters; left of it the
-# work was better than its number.
+# The figure puts the effects side by side. For a score, right of zero the mistake flatters; left of
+# it the work was better than its number. A hollow mark has no interval: groups are too few, or all draws
+# say the same.
 
 # %%
 from alllib.laboratory import effect_table
@@ -491,24 +532,40 @@ show(
 style(effect_table(kept or live), "What each mistake does, in numbers.")
 
 # %% tags=["hide-input"]
-clear = [
-    one
-    for one in kept or live
-    if one.low is not None and one.low * one.high > 0
+every = kept or live
+open_ended = [
+    one for one in every if not one.one_sided and one.low is not None
+]
+clear = [one for one in open_ended if one.low * one.high > 0]
+say(
+    f"Of {len(every)} measured effects, {sum(one.one_sided for one in every)} cannot change sign "
+    f"by the way they are made, so that their intervals tell a size and nothing else. Of the "
+    f"{len(open_ended)} others with an interval, {len(clear)} are clear of zero. The rest are no "
+    f"proof that the mistake is harmless: they say that it did not show with these systems, at "
+    f"this scale."
+)
+
+# %% tags=["hide-input"]
+unlearned = ("majority", "shortcuts")  # there one side is no classifier
+ways = [one for one in every if one.unit == "accuracy"]
+ways = [one for one in ways if one.key not in unlearned]
+ways = sorted(ways, key=lambda one: one.difference)
+told = [
+    f"{one.difference:+.3f} ({laboratory.get_mistake(one.key).title}: {one.system})"
+    for one in (ways[-1], ways[0])
 ]
 say(
-    f"Of {len(kept or live)} measured effects, {len(clear)} have an interval without zero. "
-    f"The others are no proof that the mistake is harmless: they say that it did not show with "
-    f"these systems, at this scale."
+    f"The most that an accuracy gains by a mistake is {told[0]}, the most that "
+    f"it loses {told[1]}."
 )
 
 # %% [markdown]
 # ## Summary
 #
 # - A mistake is measured by making it, alone, on the same images.
-# - Of the mistakes that flatter, copies on both sides of a split do the most; averaging over
-#   batches does much only where batches lack a class.
-# - A wrong label order makes any network look as if it guessed.
+# - What was chosen on a set flatters that set. To see how much, let the two sets change places, and
+#   choose again in each draw.
+# - Labels joined in a wrong order leave a perfect network little more than chance would.
 # - Beside an accuracy belong the majority rate, and what size and colour reach alone.
 #
 # ```{exercise}

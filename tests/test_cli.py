@@ -484,7 +484,7 @@ def test_claims_of_no_source_are_refused(capsys):
     assert "garg2021transfer" in refused(capsys, "claims", "--source", "garg2021")
 
 
-def test_duplicates_are_found_and_kept(tiny, place, capsys):
+def test_duplicates_are_found_and_kept(tiny, place, capsys, monkeypatch):
     assert main(["data", "duplicates", str(tiny), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"images", "exact_pairs", "near_pairs", "cross_subject_pairs", "groups"} <= set(found)
@@ -498,7 +498,17 @@ def test_duplicates_are_found_and_kept(tiny, place, capsys):
     capsys.readouterr()
     assert main(["data", "duplicates", str(tiny), "--planted", "5", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["planted"]["planted"] == 5
-    assert "5000 copies" in refused(capsys, "data", "duplicates", str(tiny), "--planted", "5000")
+    assert main(["data", "duplicates", str(tiny), "--groups", "--record", "--json"]) == 0
+    groupings = json.loads(capsys.readouterr().out)["groupings"]
+    assert [row["groups"] for row in groupings["rows"]][0] == load_cells(tiny).subject.nunique()
+    kept = json.loads((place / "results" / "study" / "groups-synthetic.json").read_text())
+    assert kept["found"] == groupings
+    assert main(["data", "duplicates", str(tiny), "--groups"]) == 0
+    assert "groups by" in capsys.readouterr().out
+    words = ("data", "duplicates", str(tiny), "--planted")
+    monkeypatch.setattr("alllib.duplicates.find_duplicates", None)  # said before any search
+    assert "5000 copies" in refused(capsys, *words, "5000")
+    assert "-1 copies" in refused(capsys, *words, "-1")
 
 
 def test_baselines_are_scored_and_kept(tiny, place, capsys):

@@ -29,7 +29,7 @@ from alllib.duplicates import (
 from alllib.errors import ImageError, ParameterError
 from alllib.nuclei import draw_light, draw_nucleus, draw_stain
 from alllib.perceptual import DARK, find_candidates, sketch_images, turn_grid
-from alllib.planting import change_image, plant_duplicates, score_planted
+from alllib.planting import change_image, measure_search, plant_duplicates, score_planted
 from alllib.synthetic import SyntheticDesign, make_dataset, read_manifest
 
 # Pairs of identical files in the official training list by the two subjects.
@@ -276,6 +276,18 @@ def test_spectra_do_not_mind_symmetry_and_shift(tmp_path_factory, symmetry, down
     assert [0, 1] in pairs[:, :2].tolist()
 
 
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 2), min_size=2, max_size=12), st.integers(1, 16))
+def test_candidates_kept_apart_have_two_values(values, neighbours):
+    spectra = np.random.default_rng(1).random((len(values), 17, 17), np.float32)
+    apart = np.array(values)
+    pairs = find_candidates(spectra, neighbours=neighbours, apart=apart)
+    assert (apart[pairs[:, 0]] != apart[pairs[:, 1]]).all()
+    if neighbours == 16:  # more than there are images: all such pairs
+        wanted = sum(a != b for n, a in enumerate(values) for b in values[:n])
+        assert len({tuple(ends) for ends in pairs[:, :2].tolist()}) == wanted
+
+
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12))
 def test_groups_are_the_connected_subjects(links):
     names = [f"s{n}" for n in range(10)]
@@ -327,6 +339,46 @@ def test_scoring_counts_misses_errors_and_what_was_known(cells, tmp_path):
     score = score_planted(given_pairs, plan, known=known)
     assert (score.planted, score.found, score.pairs, score.wrong) == (5, 1, 2, 1)
     assert score.precision[0] == 0.5
+
+
+def test_pairs_of_the_originals_are_counted_and_not_judged(cells, tmp_path, workspace):
+    again = {"again": change_image(np.asarray(Image.open(cells.path[0])), symmetry=3)}
+    both = pd.concat([cells, write_table(tmp_path, again, subjects=["x"])], ignore_index=True)
+    found = measure_search(both, find_duplicates(both), count=41)
+    assert (found.before, found.planted, found.found, found.wrong) == (1, 41, 41, 0)
+    # The copies of either image of that pair are like the other one, which is no error.
+    assert found.pairs == 41
+
+
+def test_known_pairs_of_images_that_were_not_drawn_do_not_count(cells, workspace):
+    everywhere = pd.DataFrame([("cell0", "cell1"), ("gone", "cell2")], columns=["first", "second"])
+    known = type(find_duplicates(cells, near=False))(pairs=everywhere, groups={}, images=40)
+    found = measure_search(cells, known, count=5)
+    assert found.before == 1
+
+
+def test_a_pair_that_only_the_copies_bring_up_counts_as_wrong(cells, tmp_path):
+    _, plan = plant_duplicates(cells, tmp_path, count=5)
+    copy = plan["copy"][0]
+    other = "cell39" if plan["image"][0] != "cell39" else "cell38"
+    pairs = pd.DataFrame([(copy, other)], columns=["first", "second"])
+    found = type(find_duplicates(cells, near=False))(pairs=pairs, groups={}, images=45)
+    assert score_planted(found, plan).wrong == 1
+
+
+def test_planting_among_nothing_and_scoring_nothing_are_refused(cells, tmp_path, workspace):
+    none = find_duplicates(cells.iloc[:0])
+    with pytest.raises(ParameterError, match="among 0 images"):
+        measure_search(cells.iloc[:0], none, count=1)
+    _, plan = plant_duplicates(cells, tmp_path, count=1)
+    with pytest.raises(ParameterError, match="Nothing was planted"):
+        score_planted(none, plan.iloc[:0])
+
+
+def test_one_image_can_be_planted_and_found(tmp_path, workspace):
+    table = write_table(tmp_path, {"only": nucleus(1)})
+    found = measure_search(table, find_duplicates(table), count=1)
+    assert (found.planted, found.found, found.before, found.wrong) == (1, 1, 0, 0)
 
 
 @pytest.mark.slow

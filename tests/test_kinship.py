@@ -14,14 +14,13 @@ from alllib.datasets import COLUMNS
 from alllib.downloads import official_cells
 from alllib.duplicates import KINDS, Duplicates, find_duplicates, merge_subjects
 from alllib.kinship import (
-    compare_groups,
     count_likeness,
-    expect_chance,
-    join_groups,
     leak_rows,
     measure_duplicates,
+    phase_rows,
     shared_rows,
 )
+from alllib.merges import compare_groups, join_groups, merge_rows, merge_table
 from alllib.pair_figures import choose_pairs, plot_likeness, plot_pairs, tell_pair
 from alllib.pairs import PAIR_COLUMNS
 
@@ -85,7 +84,7 @@ def test_official_list_confirms_the_table_as_far_as_checksums_go():
     assert state == ["confirmed", "confirmed", "confirmed", "confirmed in part"]
 
 
-def test_joined_groups_count_the_whole_training_set():
+def test_joined_groups_count_the_whole_training_set(no_images):
     cells = wide(table(["17", "20", "H14", "H24", "H4"]))
     found = duplicates(cells, pair(cells, 0, 1), pair(cells, 2, 3))
     joined = join_groups(found)
@@ -134,18 +133,71 @@ def test_likeness_is_counted_apart_for_turned_pairs():
     assert len(counts["bins"]) == len(counts["turned"]) + 1
 
 
-def test_chance_is_read_from_turned_pairs():
-    cells = table(["1", "2", "3", "4"])
-    compared = pd.DataFrame({"symmetry": [0] * 10 + list(range(1, 8)) * 10, "likeness": 0.4,
-                             "detail": 0.4, "overlap": 1.0})  # fmt: skip
-    rows = [pair(cells, 0, 1), pair(cells, 0, 2), pair(cells, 1, 3, symmetry=5)]
-    found = duplicates(cells, *rows)
-    assert expect_chance(found) is None  # nothing was compared
-    chance = expect_chance(Duplicates(found.pairs, {}, 4, compared=compared))
-    assert chance == {"turned": 1, "factor": 0.143, "expected": 0.14, "at_most": 0.68}
+@pytest.fixture
+def no_images(monkeypatch):
+    """The tables of these tests have no images to compare across classes."""
+    monkeypatch.setattr("alllib.chance.search_across", lambda cells: None)
 
 
-def test_measurement_is_plain_data():
+def test_fields_of_shared_cells_are_counted():
+    # Fields hold two images each: i0 and i1 are one field of 51, i2 the next.
+    cells = table(["51", "51", "51", "51", "78", "78", "78", "78"])
+    found = duplicates(cells, pair(cells, 0, 4), pair(cells, 1, 5), pair(cells, 2, 6))
+    rows = {row["subject"]: row for row in shared_rows(found, cells)}
+    assert (rows["51"]["fields"], rows["51"]["most"]) == (2, 2)
+    one = duplicates(cells, pair(cells, 0, 4), pair(cells, 1, 6), pair(cells, 2, 5))
+    rows = {row["subject"]: row for row in shared_rows(one, cells)}
+    assert (rows["78"]["fields"], rows["78"]["most"]) == (2, 1)
+
+
+def test_a_merge_that_rests_on_one_cell_is_seen_as_such():
+    cells = table(["16", "16", "20", "20", "21", "21", "43", "43", "44", "44"])
+    # 21 holds the files of 20; 20 and 21 are one group of the shipped table.
+    cells.loc[[4, 5], "sha256"] = cells.sha256[[2, 3]].to_numpy()
+    found = duplicates(cells, pair(cells, 2, 4, KINDS[0]), pair(cells, 0, 2, likeness=0.85),
+                       pair(cells, 0, 4, likeness=0.85), pair(cells, 6, 8),
+                       pair(cells, 9, 7, likeness=0.95))  # fmt: skip
+    rows = merge_rows(found, cells)
+    assert rows == [
+        {"names": ["43"], "others": ["44"], "pairs": 2, "fields": 1, "other_fields": 1,
+         "field_pairs": 1, "most": 2, "of": 2, "likeness": [0.9, 0.95]},
+        {"names": ["16"], "others": ["20", "21"], "pairs": 1, "fields": 1, "other_fields": 1,
+         "field_pairs": 1, "most": 1, "of": 2, "likeness": [0.85, 0.85]},
+    ]  # fmt: skip
+    shown = merge_table(rows)
+    assert shown.others.tolist() == ["44", "20, 21"]
+    assert shown[["likeness from", "to"]].to_numpy().tolist() == [[0.9, 0.95], [0.85, 0.85]]
+
+
+def test_nothing_beyond_the_table_is_no_merge():
+    cells = table(["20", "21", "51", "51"])
+    assert merge_table([]).empty
+    assert list(merge_table([]))[:3] == ["names", "others", "pairs"]
+    assert merge_rows(duplicates(cells, pair(cells, 0, 1), pair(cells, 2, 3)), cells) == []
+    assert merge_rows(duplicates(cells), cells) == []
+
+
+def test_no_test_file_of_the_official_list_is_a_training_file():
+    prelim, final = phase_rows()
+    assert (prelim["images"], final["images"]) == (1867, 2586)
+    assert prelim["exact"] == final["exact"] == 0
+    # The headers differ in length, so the checksum could not agree in any case.
+    assert prelim["same_length"] == final["same_length"] == 0
+    assert prelim["with_twin"] is None  # not known without the images
+
+
+def test_a_test_file_that_is_a_training_file_is_counted(monkeypatch):
+    files = pd.DataFrame({
+        "phase": ["train", "train", "test_prelim", "test_prelim", "test_final"],
+        "sha256": ["a", "b", "b", "c", "d"], "bytes": [10, 10, 10, 10, 11],
+    })  # fmt: skip
+    monkeypatch.setattr("alllib.kinship.official_files", lambda: files)
+    prelim, final = phase_rows()
+    assert (prelim["exact"], prelim["same_length"], prelim["images"]) == (1, 2, 2)
+    assert (final["exact"], final["same_length"], final["images"]) == (0, 0, 1)
+
+
+def test_measurement_is_plain_data(no_images):
     cells = table(["1"] * 10 + ["2"] * 10 + ["H1"] * 10 + ["H3"] * 10 + ["3"] * 10 + ["4"] * 10
                   + ["H8"] * 10 + ["H9"] * 10 + ["5"] * 10 + ["H20"] * 10 + ["6"] * 4)  # fmt: skip
     found = duplicates(cells, pair(cells, 0, 1), pair(cells, 2, 6), pair(cells, 3, 12))
@@ -158,7 +210,7 @@ def test_measurement_is_plain_data():
     assert measured["images_in_pairs"] == 6
 
 
-def test_measurement_of_a_set_without_subjects():
+def test_measurement_of_a_set_without_subjects(no_images):
     cells = table(["1"] * 20)
     cells[["subject", "group", "field"]] = pd.NA
     cells["label"] = ["Early", "Pre", "Pro", "Benign"] * 5

@@ -27,9 +27,15 @@ from alllib.laboratory.counting import (
     praise_majority,
     score_batches,
 )
-from alllib.laboratory.effects import draw_weights, rate_accuracy, rate_area, rate_areas
+from alllib.laboratory.effects import (
+    draw_weights,
+    rate_accuracy,
+    rate_area,
+    rate_areas,
+    rate_choices,
+)
 from alllib.laboratory.figures import plot_effects, tell_effects
-from alllib.laboratory.folds import deal_out, name_stretches, predict_folds
+from alllib.laboratory.folds import cross_folds, deal_out, name_stretches, predict_folds
 from alllib.laboratory.labels import join_by_listing, listing_order, official_labels
 from alllib.laboratory.looks import (
     alter_pictures,
@@ -44,10 +50,12 @@ from alllib.laboratory.scene import Scene, Training, describe_repeats
 from alllib.laboratory.selection import (
     best_epoch,
     choose_on_reported,
-    rate_parts,
+    deal_validation,
     report_validation,
 )
+from alllib.laboratory.sharing import REPEATS as SHARED_REPEATS
 from alllib.laboratory.sharing import (
+    _multiplied,
     explain_counts,
     multiply_images,
     nearest_neighbour,
@@ -56,6 +64,7 @@ from alllib.laboratory.sharing import (
     split_by_image,
 )
 from alllib.laboratory.shortcuts import clip_one_class, lean_on_looks
+from alllib.laboratory.study import SETTINGS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SUBJECTS = {"ALL": 10, "HEM": 6}
@@ -215,6 +224,34 @@ def test_weighted_area_is_that_of_repeated_rows(rows):
         assert found == pytest.approx(roc_auc_score(repeated, np.repeat(values, weights)))
 
 
+def test_scores_of_two_networks_are_never_ranked_against_each_other():
+    # The second network says the same on a lower scale: each orders its own images rightly.
+    outputs = [0.8, 0.9, 0.1, 0.2]
+    table = effect_rows(outputs, outputs, list("abab"), ["HEM", "ALL", "HEM", "ALL"],
+                        repeat=[0, 0, 1, 1])  # fmt: skip
+    ill = (table.label == "ALL").to_numpy()
+    assert roc_auc_score(ill, outputs) == 0.75  # what ranking all together would say
+    assert rate_areas(table, ill)(table, np.ones(4, int)) == (1.0, 1.0)
+    folds = table.assign(repeat=0, part=[0, 0, 1, 1])  # two forests of one cross-validation
+    assert rate_areas(folds, ill)(folds, np.ones(4, int)) == (1.0, 1.0)
+
+
+def test_area_of_folds_is_that_of_each_with_the_weight_of_its_pairs():
+    generator = np.random.default_rng(3)
+    table = effect_rows(generator.integers(0, 9, 60) / 9, generator.normal(size=60),
+                        np.repeat(list("abcdef"), 10), np.tile(["ALL", "ALL", "HEM"], 20),
+                        repeat=np.repeat([0, 1], 30))  # fmt: skip
+    table["part"] = generator.integers(0, 2, 60)
+    ill, weights = (table.label == "ALL").to_numpy(), generator.integers(0, 4, 60)
+    for place, name in enumerate(("honest", "mistaken")):
+        areas, pairs = [], []
+        for rows in table.groupby(["repeat", "part"]).indices.values():
+            areas.append(rate_area(table[name].to_numpy()[rows], ill[rows], weights[rows]))
+            pairs.append((weights * ill)[rows].sum() * (weights * ~ill)[rows].sum())
+        found = rate_areas(table, ill)(table, weights)[place]
+        assert found == pytest.approx(np.average(np.nan_to_num(areas), weights=pairs))
+
+
 def test_area_of_repeats_is_their_mean():
     table = effect_rows([0.1, 0.9, 0.2, 0.8], [0.9, 0.1, 0.2, 0.8], list("abab"),
                         ["HEM", "ALL", "HEM", "ALL"], repeat=[0, 0, 1, 1])  # fmt: skip
@@ -231,6 +268,16 @@ def test_remembering_subjects_pays_where_images_are_split_one_by_one(scene):
     assert accuracy.mistaken > 0.95 and accuracy.honest < 0.75 and accuracy.low > 0.15
     assert area.unit == "AUC" and area.difference > 0.2
     assert accuracy.repeats == 2 and accuracy.groups == sum(SUBJECTS.values())
+
+
+def test_forests_of_other_folds_are_not_ranked_against_each_other(scene):
+    # Each fold has its own scale, as forests of different prevalence have, and right order.
+    ill = np.where(scene.target == 0, 0.05, 0.0)
+    scaled = {kind: np.stack([np.stack([ill + f / 5, 1 - ill - f / 5], axis=1) for f in found])
+              for kind, found in scene.folds.items()}  # fmt: skip
+    area = split_by_image(replace(scene, forest=scaled))[1]
+    assert (area.honest, area.mistaken) == (1.0, 1.0)
+    assert cross_folds(np.array([0, 1, 1]), np.array([4, 0, 4])).tolist() == [4, 5, 9]
 
 
 def test_network_and_its_twin_are_scored_on_the_same_half(learned):
@@ -264,6 +311,7 @@ def test_nearest_neighbour_knows_a_twin_in_another_fold_and_no_one_else():
 
 @pytest.mark.slow
 def test_multiplying_before_the_split_leaks(scene):
+    assert SHARED_REPEATS >= 5
     noise = np.random.default_rng(5).normal(size=(len(scene.cells), 4))
     effects = oversample_first(replace(scene, numbers=pd.DataFrame(noise)))
     found = {one.system: one for one in effects}
@@ -272,6 +320,23 @@ def test_multiplying_before_the_split_leaks(scene):
     balanced = found["nearest neighbour, smaller class copied"]
     assert balanced.difference > 0.05 and balanced.mistaken < times.mistaken
     assert {one.images for one in effects} == {len(scene.cells)}
+
+
+def test_multiplied_before_and_after_differ_in_the_deal_alone(scene):
+    calls = []
+
+    def classify(rows, dealt, seed, turned):
+        calls.append((rows, dealt, seed, turned))
+        return scene.target[rows]
+
+    effect = _multiplied(scene, classify, lambda _: multiply_images(len(scene.cells), 4), "any")
+    assert effect.repeats == SHARED_REPEATS and effect.difference == 0
+    for after, before in zip(calls[::2], calls[1::2], strict=True):
+        for place in (0, 2, 3):  # pictures, seed and turns
+            assert np.array_equal(after[place], before[place])
+        spread = pd.DataFrame({"image": after[0], "after": after[1], "before": before[1]})
+        found = spread.groupby("image").nunique()
+        assert (found.after == 1).all() and (found.before > 1).any()
 
 
 def test_published_counts_are_halves_of_an_even_set():
@@ -287,16 +352,66 @@ def test_checkpoint_chosen_on_the_reported_set(learned):
     (effect,) = choose_on_reported(learned)
     # The validation part chose epoch 0, in which every test image is wrong.
     assert (effect.honest, effect.mistaken, effect.difference) == (0, 1, 1)
-    assert effect.repeats == 2
+    assert effect.repeats == 2 and effect.one_sided
+    assert effect.images == len(learned.trainings[0].test)  # the validation part is not scored
+
+
+def choices(right, tested, repeat=0) -> pd.DataFrame:
+    count = len(tested)
+    table = effect_rows(np.zeros(count), np.zeros(count), [f"g{n}" for n in range(count)],
+                        np.resize(["ALL", "HEM"], count), repeat=repeat)  # fmt: skip
+    return table.assign(tested=np.array(tested, bool))
+
+
+def test_checkpoint_is_chosen_again_among_the_drawn_images():
+    # Epoch 0 is right on the first validation image, epoch 1 on the others, and so in the test.
+    right = np.array([[1, 0], [0, 1], [0, 1], [1, 0], [0, 1], [0, 1]], bool)
+    table = choices(right, [0, 0, 0, 1, 1, 1])
+    rate = rate_choices(table, right)
+    assert rate(table, np.ones(6, int)) == pytest.approx((2 / 3, 2 / 3))
+    # Drawn three times, the first validation image makes epoch 0 the best.
+    assert rate(table, np.array([3, 1, 1, 1, 1, 1])) == pytest.approx((1 / 3, 2 / 3))
+    # And where the first test image is drawn often, epoch 0 is the best of the test part.
+    assert rate(table, np.array([1, 1, 1, 4, 1, 1])) == pytest.approx((1 / 3, 2 / 3))
+    assert np.isnan(rate(table, np.array([1, 1, 1, 0, 0, 0]))).all()
+    assert np.isnan(rate(table, np.array([0, 0, 0, 1, 1, 1]))).all()
+
+
+def test_interval_of_the_checkpoint_holds_the_chance_of_choosing(scene):
+    # Two epochs of noise: with the choice held fixed, half of the draws would fall below zero.
+    generator = np.random.default_rng(4)
+    noise = {name: generator.random((2, len(scene.cells) // 2)) for name in ("validation", "test")}
+    networks = tuple(training(scene, seed=n, outputs=noise) for n in (1, 2))
+    for key in ("checkpoint", "validation"):
+        effect = MISTAKES[key].measure(replace(scene, trainings=networks))[0]
+        assert 0 <= effect.low < effect.high and effect.one_sided
+        assert "cannot change sign" in laboratory.tell_effect(effect)
+        assert "chosen again in each draw" in effect.note
+
+
+def test_roles_exchanged_leave_no_difference_between_two_sets_of_people():
+    # The validation people are easy, the test people hard, and the epoch makes no difference.
+    right = np.repeat([[True] * 2, [False] * 2], 4, axis=0)
+    table = choices(right, [0] * 4 + [1] * 4)
+    assert rate_choices(table, right, exchange=True)(table, np.ones(8, int)) == (0.5, 0.5)
+    assert rate_choices(table, right)(table, np.ones(8, int)) == (0, 0)
 
 
 def test_validation_told_as_test(learned):
     networks, forests = report_validation(learned)
+    # Each part is all right after the epoch that it chose, and all wrong after the other's.
     assert (networks.honest, networks.mistaken) == (0, 1)
+    assert networks.images == len(learned.cells)
     assert forests.mistaken > 0.9 > forests.honest  # persons are known, and nothing else
-    table = pd.DataFrame({"right": [1, 0, 1, 1], "tested": [True, True, False, False]})
-    assert rate_parts(table, np.array([1, 3, 1, 1])) == (0.25, 1.0)
-    assert np.isnan(rate_parts(table, np.array([0, 0, 1, 1]))).all()
+    assert forests.images == len(learned.cells) and forests.repeats == 2
+
+
+@given(st.lists(st.integers(0, 4), min_size=1), st.integers(0, 99))
+def test_no_image_validates_the_forest_that_it_tests(fold, seed):
+    fold = np.array(fold)
+    judge = deal_validation(fold, seed)
+    assert (judge != fold).all() and set(judge) <= set(range(5))
+    assert np.array_equal(judge, deal_validation(fold, seed))
 
 
 def test_batches_by_hand():
@@ -429,6 +544,71 @@ def test_measured_copies_follow_the_true_probability(scene):
 # --- what experiments refuse
 
 
+def test_an_interval_without_width_is_none():
+    table = effect_rows(np.zeros(8), [0.1] * 8, np.repeat(list("abcd"), 2),
+                        np.repeat(["ALL", "HEM"], 4))  # fmt: skip
+    effect = measure_effect("dropout", table, rate_accuracy, system="none")
+    assert effect.low is None and "no interval" in laboratory.tell_effect(effect)
+    (mark,) = (line for line in plot_effects({"some": [effect]}).axes[0].lines
+               if line.get_marker() == "o" and len(line.get_xdata()))  # fmt: skip
+    assert mark.get_markerfacecolor() == "none"
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """Fails where an image is read."""
+
+    def refuse(*args, **options):
+        raise AssertionError("an image was read")
+
+    for name in ("describe_images", "describe_colours", "measure_nuclei", "open_store"):
+        monkeypatch.setattr(f"alllib.laboratory.scene.{name}", refuse)
+
+
+@pytest.mark.parametrize("rows", [slice(0, 0), slice(0, 1)], ids=["empty", "one class"])
+def test_images_without_two_classes_are_refused(unread, rows):
+    with pytest.raises(DataError) as caught:
+        laboratory.run_laboratory(cell_table().iloc[rows])
+    assert caught.value.remedy
+
+
+def test_unlabelled_images_are_no_class(unread):
+    cells = cell_table().assign(label=pd.NA)
+    with pytest.raises(DataError, match="0 can be used here, of 0 classes") as caught:
+        laboratory.prepare_scene(cells)
+    assert "ALL and HEM" in caught.value.remedy
+    tested = cell_table().assign(fold="preliminary")
+    with pytest.raises(DataError, match="0 can be used"):
+        laboratory.prepare_scene(tested)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        *(({name: value}, f"{name} must be whole and at least")
+          for name in ("repeats", "epochs", "size") for value in (0, -1, 1.5, True, "many")),
+        ({"size": 15}, "size must be whole and at least 16, not 15"),
+        ({"seeds": ()}, "there is none"),
+        ({"seeds": range(1, 1)}, "there is none"),
+        ({"seeds": (1, 1)}, "stands twice"),
+        ({"seeds": (-1,)}, "seeds must be whole and at least 0"),
+    ],
+)  # fmt: skip
+def test_sizes_that_make_no_sense_are_refused(unread, options, said):
+    with pytest.raises(ParameterError, match=said) as caught:
+        laboratory.run_laboratory(cell_table(), **options)
+    assert caught.value.where == next(iter(options)) and caught.value.remedy
+
+
+def test_mistakes_that_smears_cannot_show_are_refused_before_an_image_is_read(unread):
+    cells = cell_table().assign(subject=pd.NA, group=pd.NA)
+    for key in (key for key, one in MISTAKES.items() if not one.smears):
+        with pytest.raises(SplitError, match="know the subject of each image"):
+            laboratory.run_laboratory(cells, keys=["image_split", key])
+    with pytest.raises(ParameterError, match="repeats must be"):
+        laboratory.run_laboratory(cells, repeats=0)
+
+
 @pytest.fixture
 def nameless(scene) -> Scene:
     """The same without subjects, as B-ALL."""
@@ -443,6 +623,8 @@ def nameless(scene) -> Scene:
 def test_experiments_on_subjects_refuse_data_without(nameless, key):
     with pytest.raises(SplitError, match="know the subject of each image"):
         MISTAKES[key].measure(nameless)
+    with pytest.raises(SplitError, match="know the subject of each image"):
+        laboratory.measure_mistakes(nameless, [key])
 
 
 def test_experiments_on_networks_need_one(scene):
@@ -487,7 +669,22 @@ def test_every_mistake_is_measured_under_its_key(learned):
     some = laboratory.compare_effects("dropout", other, effects, effects)
     assert len(some) == 2 and "mistake" not in some and "C-NMC" in some.images[0]
     assert laboratory.compare_effects("dropout", []).empty
-    assert laboratory.effect_text(effects).count("\n") == 2 * len(effects) - 1
+    assert all(one.note for one in effects)  # each says what is compared
+    assert laboratory.effect_text(effects).count("\n") == 3 * len(effects) - 1
+    notes = laboratory.tell_notes(effects)
+    assert all(notes.count(one.note) >= 1 and one.system in notes for one in effects)
+    assert notes.count(effects[-1].note) == 1
+
+
+def test_repeats_are_five_at_least():
+    assert len(SETTINGS["seeds"]) == len({seed % 5 for seed in SETTINGS["seeds"]}) == 5
+    assert SETTINGS["repeats"] >= 5
+
+
+def test_shortcuts_and_crops_take_all_repeats(scene):
+    more = {kind: np.concatenate([found, found]) for kind, found in scene.folds.items()}
+    repeated = replace(scene, folds=more)
+    assert lean_on_looks(repeated)[0].repeats == clip_one_class(repeated)[3].repeats == 4
 
 
 def test_sentence_says_when_nothing_is_shown():
@@ -504,6 +701,10 @@ def test_effects_are_kept(workspace, scene):
     assert study.settings == {"repeats": 2}
     assert laboratory.kept_effects("synthetic") == effects
     assert laboratory.keep_laboratory(scene.cells, effects).settings["epochs"] == 8
+    smears = scene.cells.assign(subject=pd.NA)
+    smears.attrs = scene.cells.attrs
+    # No network is trained on smears, and none of its settings is kept.
+    assert set(laboratory.keep_laboratory(smears, effects).settings) == {"repeats", "resamples"}
 
 
 def test_stretches_of_numbers():
@@ -530,12 +731,20 @@ def test_whole_laboratory_on_small_images_is_the_same_twice(tmp_path, workspace)
     ]
 
 
-@pytest.mark.parametrize("dataset", ["cnmc2019"])
+@pytest.mark.parametrize("dataset", ["cnmc2019", "ball2021"])
 def test_each_mistake_has_an_effect_with_an_interval_on_real_images(dataset):
     path = REPOSITORY / "results" / "study" / f"laboratory-{dataset}.json"
-    found = json.loads(path.read_text())["found"]["effects"]
+    study = json.loads(path.read_text())
+    found = study["found"]["effects"]
     with_interval = {one["key"] for one in found if one["low"] is not None}
-    assert with_interval == set(MISTAKES)
+    wanted = [key for key, one in MISTAKES.items() if dataset == "cnmc2019" or one.smears]
+    assert with_interval == set(wanted)
     for one in found:
+        assert one["low"] is None or one["low"] < one["high"]
         assert one["low"] is None or one["low"] <= one["difference"] + 0.05
         assert one["difference"] == pytest.approx(one["mistaken"] - one["honest"])
+        assert one["note"]
+        learned = "forest" in one["system"] or "nearest" in one["system"]
+        if learned or "network" in one["system"]:
+            assert one["repeats"] >= 5
+    assert not re.search(r'"[^"]*(/work|/home|/tmp|/root|\\\\)', path.read_text())

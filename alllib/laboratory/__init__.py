@@ -14,8 +14,10 @@ from .study import (
     measure_mistakes,
     run_laboratory,
     tell_effect,
+    tell_notes,
 )
 
 __all__ = ["MISTAKES", "Effect", "Mistake", "Scene", "compare_effects", "effect_table",
            "effect_text", "get_mistake", "keep_laboratory", "kept_effects", "measure_effect",
-           "measure_mistakes", "prepare_scene", "run_laboratory", "tell_effect"]  # fmt: skip
+           "measure_mistakes", "prepare_scene", "run_laboratory", "tell_effect",
+           "tell_notes"]  # fmt: skip

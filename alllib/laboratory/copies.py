@@ -12,7 +12,7 @@ from .scene import Scene
 
 __all__ = ["copy_shares", "count_copies", "expected_copies"]
 
-PLANS = 20
+PLANS = 40
 
 
 def copy_shares(plan: pd.DataFrame) -> dict[str, float]:
@@ -86,10 +86,12 @@ def count_copies(scene: Scene, *, samples: int | None = None, plans: int = PLANS
 
 def _effect(scene: Scene, shares: np.ndarray, samples: int, system: str, note: str) -> Effect:
     low, high = np.quantile(shares, [0.025, 0.975])
-    value = float(shares.mean())
+    value, several = float(shares.mean()), high > low
     return Effect(
         key="copies", dataset=scene.dataset, system=f"Augmentor, {system}",
-        unit="share of pictures", honest=0.0, mistaken=value, difference=value, low=float(low),
-        high=float(high), images=len(scene.cells), groups=len(shares), repeats=len(shares),
-        resampled=f"plans of {samples:,} pictures", note=note,
+        unit="share of pictures", honest=0.0, mistaken=value, difference=value,
+        low=float(low) if several else None, high=float(high) if several else None,
+        images=len(scene.cells), groups=len(shares), repeats=len(shares),
+        resampled=f"plans of {samples:,} pictures", one_sided=True,
+        note=f"{note} The interval holds 95 % of single plans.",
     )  # fmt: skip

@@ -65,7 +65,7 @@ def average_batches(scene: Scene) -> list[Effect]:
         wanted = (("accuracy", False), ("recall", False), ("F1", False), ("recall", True),
                   ("F1", True))  # fmt: skip
     else:
-        columns = [{"called": found.argmax(axis=1)} for found in scene.forest["image"][:1]]
+        columns = [{"called": found.argmax(axis=1)} for found in scene.forest["image"]]
         system, wanted = "forest on six colour numbers", (("accuracy", False), ("F1", False))
     table = describe_repeats(scene, columns)
     table["true"] = pd.Index(scene.classes).get_indexer(table.label)
@@ -75,8 +75,9 @@ def average_batches(scene: Scene) -> list[Effect]:
             partial(_rate_batches, metric=metric, ordered=ordered, classes=len(scene.classes)),
             unit=metric if len(scene.classes) == 2 or metric == "accuracy" else f"macro {metric}",
             system=f"{system}, {'class after class' if ordered else 'shuffled'}",
-            note=f"Batches of {BATCH}; a class that a batch lacks counts 0 in it.",
-            draw_repeats=scene.has_subjects, resamples=RESAMPLES,
+            note=f"The same predictions. Batches of {BATCH}; in one that lacks a class, that class "
+            "counts 0.",
+            draw_repeats=True, resamples=RESAMPLES,
         )
         for metric, ordered in wanted
     ]  # fmt: skip
@@ -91,7 +92,7 @@ def _rate_batches(
         rows = np.repeat(np.arange(len(table)), np.where(rounds == number, weights, 0))
         if len(rows) == 0 or (classes == 2 and len(np.unique(true[rows])) < 2):
             continue
-        rows = np.random.default_rng(1).permutation(rows)
+        rows = np.random.default_rng(number).permutation(rows)
         if ordered:
             rows = rows[np.argsort(true[rows], kind="stable")]
         found.append(
@@ -119,8 +120,8 @@ def leave_dropout_on(scene: Scene) -> list[Effect]:
         measure_effect(
             "dropout", describe_repeats(scene, columns), rate_accuracy, draw_repeats=True,
             system="small network",
-            note="Dropout after both blocks and the dense layer, as in the poster's network; "
-            f"mean of {len(scene.trainings[0].dropped)} passes.",
+            note="The same networks and images. Dropout after both blocks and the dense layer, as "
+            f"in the poster's network; mean of {len(scene.trainings[0].dropped)} passes.",
         )
     ]  # fmt: skip
 
@@ -143,7 +144,8 @@ def praise_majority(scene: Scene) -> list[Effect]:
         effects.append(
             measure_effect(
                 "majority", table, _rate_recalls, system=system, draw_repeats=True,
-                note="Honest: mean of the two class recalls, one half without learning.",
+                note="The same predictions. Without the mistake: mean of the two class recalls, "
+                "which is one half where nothing is learned.",
             )
         )  # fmt: skip
     return effects

@@ -21,6 +21,8 @@ _SHADES = (COLOURS["ALL"], COLOURS["HEM"])
 def plot_effects(effects: dict[str, Sequence[Effect]]) -> Figure:
     """Differences with 95 % intervals, grouped by mistake, one mark per kind of images.
 
+    A difference without an interval has a hollow mark: how sure it is, is not known.
+
     Parameters
     ----------
     effects : dict of str to sequence of Effect
@@ -73,12 +75,13 @@ def _places(names: Sequence[tuple[str, str, str]]) -> tuple[dict, list[str]]:
 
 
 def _draw(axis, found: Sequence[Effect], heights: dict, *, shift, mark, colour, title) -> None:
-    for number, one in enumerate(found):
+    for one in found:
         height = heights[one.key, one.system, one.unit] + shift
         if one.low is not None:
             axis.plot([one.low, one.high], [height, height], color=colour, linewidth=1.6)
         axis.plot(one.difference, height, mark, color=colour, markersize=4.5,
-                  label=title if number == 0 else None)  # fmt: skip
+                  markerfacecolor="none" if one.low is None else colour)  # fmt: skip
+    axis.plot([], [], mark, color=colour, markersize=4.5, label=title)
 
 
 def tell_effects(effects: Sequence[Effect]) -> str:

@@ -9,7 +9,7 @@ from sklearn.ensemble import RandomForestClassifier
 from ..layouts import image_number
 from ..splits import split_blocks, split_groups
 
-__all__ = ["FOLDS", "deal_images", "deal_out", "name_stretches", "predict_folds"]
+__all__ = ["FOLDS", "cross_folds", "deal_images", "deal_out", "name_stretches", "predict_folds"]
 
 FOLDS = 5
 TREES = 100
@@ -29,6 +29,11 @@ def deal_out(cells: pd.DataFrame, seed: int) -> np.ndarray:
 def deal_images(images: int, seed: int) -> np.ndarray:
     """Fold of each of some images, dealt at random."""
     return np.random.default_rng(seed).permutation(images) % FOLDS
+
+
+def cross_folds(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Number of each pair of folds: images of one number had the same classifier both times."""
+    return first * FOLDS + second
 
 
 def name_stretches(cells: pd.DataFrame) -> pd.Series:

@@ -66,7 +66,9 @@ def measure_official_order() -> Effect:
     table.attrs["dataset"] = "cnmc2019"
     return measure_effect(
         "label_order", table, rate_accuracy, system="perfect classifier, official label file",
-        note="No image is needed. A classifier that is always wrong would score the rest.",
+        one_sided=True,
+        note="No image is needed. For this list the figure is exact; the interval is of lists of "
+        "other such subjects. A classifier that is always wrong would score the rest.",
     )  # fmt: skip
 
 
@@ -90,6 +92,7 @@ def join_by_listing(scene: Scene) -> list[Effect]:
         measure_effect(
             "label_order", describe_repeats(scene, columns), rate_accuracy, draw_repeats=True,
             system="forest on 19 numbers",
-            note="Repeats are random numberings of the images.",
+            note="The same images and predictions. Folds by subject group; repeats are random "
+            "numberings of the images.",
         ),
     ]  # fmt: skip

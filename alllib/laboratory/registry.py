@@ -52,8 +52,8 @@ MISTAKES = {
         Mistake(
             "image_split", "Split by image",
             ("mir2019report", "unnithan2021poster", "ball2023densenet"),
-            "Images were dealt to the parts one by one, so that cells of one person stand in "
-            "several parts.",
+            "Images were dealt to the parts without regard to persons, so that cells of one "
+            "person may stand in several parts.",
             "What is remembered of a person counts as what is known of the disease.",
             True, split_by_image,
         ),
@@ -81,7 +81,7 @@ MISTAKES = {
         Mistake(
             "validation", "Validation reported as test", ("mir2019report", "ball2023densenet"),
             "The score on the set that accompanied the training stands in the place of a test.",
-            "The set was looked at in each epoch, and may hold the persons that were learned.",
+            "The set was looked at in each epoch, and may hold persons that were learned.",
             False, report_validation,
         ),
         Mistake(
@@ -106,9 +106,9 @@ MISTAKES = {
         ),
         Mistake(
             "crop", "A crop that clips one class more", ("mir2019report", "mir2019article"),
-            "Images were cropped about the centre, which is said to cut no nucleus. The crop of "
-            "the report cuts few; a narrower one, to the input size of many networks, cuts many.",
-            "Large nuclei are cut, and one class has larger ones: the cut tells the class.",
+            "Images were cropped about the centre, which is said to cut no nucleus. Beside that "
+            "crop stands a narrower one, to the input of many networks, that no source made.",
+            "Large nuclei are cut: where one class has larger ones, the cut tells the class.",
             False, clip_one_class,
         ),
         Mistake(

@@ -15,6 +15,7 @@ from ..features import COLOURS, describe_colours, describe_images
 from ..splits import require_subjects
 from ..store import open_store
 from .folds import FOLDS, deal_images, deal_out, name_stretches, predict_folds
+from .inputs import require_settings, usable_cells
 from .trainings import Training, train_all
 
 __all__ = ["BASE", "FOLDS", "Scene", "Training", "describe_repeats", "predict_folds",
@@ -45,7 +46,7 @@ class Scene:
     forest : dict of str to numpy.ndarray
         The same keys; shape (repeats, n, classes): out-of-fold probabilities.
     trainings : tuple of Training
-        Empty where there are no subjects, or none were asked for.
+        Empty where there are no subjects.
     """
 
     cells: pd.DataFrame
@@ -76,7 +77,7 @@ class Scene:
 def prepare_scene(
     cells: pd.DataFrame,
     *,
-    seeds: Sequence[int] = (1, 2, 3),
+    seeds: Sequence[int] = (1, 2, 3, 4, 5),
     repeats: int = 5,
     epochs: int = 8,
     size: int = 32,
@@ -88,7 +89,8 @@ def prepare_scene(
     cells : pandas.DataFrame
         Cell table; rows without label and of test phases are left out.
     seeds : sequence of int
-        One small network, and its twin, each; the test fold is the seed modulo 5.
+        One small network, and its twin, each; the test fold is the seed modulo 5. Not used where
+        there are no subjects, as `epochs` and `size`.
     repeats : int
         Cross-validations of the forest.
     epochs : int
@@ -102,23 +104,26 @@ def prepare_scene(
 
     Raises
     ------
+    ParameterError
+        When a size or the seeds make no sense.
     SplitError
         When subjects or groups are too few.
     ImageError, DataError
-        When an image cannot be used.
+        When there are no images of two classes, or one of them cannot be used.
     """
-    usable = cells.label.notna() & ~cells.fold.isin(["preliminary", "final"])
-    table = cells[usable].sort_values("image").reset_index(drop=True)
+    table = usable_cells(cells)
     classes = get_dataset(cells.attrs["dataset"]).classes
-    named = table.subject.notna().all()
-    numbers = describe_images(table) if named else describe_colours(table)
-    nuclei = measure_nuclei(table) if named else None
-    # The store is in the order of the names, as the table is.
-    pictures = open_store(table, size=BASE).images if named else np.empty((0, BASE, BASE, 3), "u1")
+    named = bool(table.subject.notna().all())
+    require_settings(seeds, repeats=repeats, epochs=epochs, size=size, networks=named)
+    # The deals come first: they fail at once where groups are too few.
     folds = {
         "image": np.stack([deal_images(len(table), seed) for seed in range(repeats)]),
         "apart": np.stack([deal_out(table, seed) for seed in range(repeats)]),
     }
+    numbers = describe_images(table) if named else describe_colours(table)
+    nuclei = measure_nuclei(table) if named else None
+    # The store is in the order of the names, as the table is.
+    pictures = open_store(table, size=BASE).images if named else np.empty((0, BASE, BASE, 3), "u1")
     table.attrs["unit"] = "subject groups"
     if not named:
         table["group"] = name_stretches(table)
@@ -155,7 +160,7 @@ def require_networks(scene: Scene) -> tuple[Training, ...]:
     Raises
     ------
     SplitError
-        When the data set names no subjects, or the scene was prepared without seeds.
+        When the data set names no subjects, or the scene holds no network.
     """
     require_subjects(scene.cells)
     if not scene.trainings:

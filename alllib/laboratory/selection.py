@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 
 from ..splits import require_subjects
-from .effects import Effect, measure_effect, rate_accuracy
+from .effects import Effect, measure_effect, rate_accuracy, rate_choices
+from .folds import FOLDS
 from .scene import Scene, describe_repeats, require_networks
 
-__all__ = ["best_epoch", "choose_on_reported", "report_validation"]
+__all__ = ["best_epoch", "choose_on_reported", "deal_validation", "report_validation"]
 
-SHARE = 0.2  # of the learned subjects' images that validate
 TREES = 100
+AGAIN = (
+    "The checkpoint is chosen again in each draw, which adds chance of its own: the interval may "
+    "lie too high. The difference cannot be below zero."
+)
 
 
 def best_epoch(outputs: np.ndarray, ill: np.ndarray) -> int:
@@ -35,24 +38,13 @@ def best_epoch(outputs: np.ndarray, ill: np.ndarray) -> int:
 
 def choose_on_reported(scene: Scene) -> list[Effect]:
     """Checkpoint chosen on the test images themselves, against on the validation part."""
-    columns = []
-    for one in require_networks(scene):
-        validation, test = one.outputs["validation"], one.outputs["test"]
-        ill = scene.target[one.test] == 0
-        honest = best_epoch(validation, scene.target[one.validation] == 0)
-        mistaken = best_epoch(test, ill)
-        columns.append(
-            {
-                "rows": one.test,
-                "honest": (test[honest] > 0.5) == ill,
-                "mistaken": (test[mistaken] > 0.5) == ill,
-            }
-        )
-    epochs = len(scene.trainings[0].outputs["test"])
+    epochs = len(require_networks(scene)[0].outputs["test"])
     return [
-        measure_effect(
-            "checkpoint", describe_repeats(scene, columns), rate_accuracy, draw_repeats=True,
-            system="small network", note=f"Best of {epochs} epochs; more epochs give more choice.",
+        _choose(
+            scene, "checkpoint", "small network", exchange=False,
+            note=f"The same test images, after that of {epochs} epochs which the validation part "
+            f"chose and after that which they chose themselves; more epochs give more choice. "
+            f"{AGAIN}",
         )
     ]  # fmt: skip
 
@@ -60,66 +52,61 @@ def choose_on_reported(scene: Scene) -> list[Effect]:
 def report_validation(scene: Scene) -> list[Effect]:
     """The validation part's score told as the test part's.
 
-    Two systems: the networks, whose checkpoint was chosen on the validation part and whose
-    three parts share no subject; and forests whose validation images are of the subjects that
-    they learned from, as where images are split before anybody is held back.
+    Validation and test hold different people, and a part of the difference between their scores
+    is who these are. So each image is scored in both roles. Two systems: networks whose three
+    parts share no subject, where the two parts change places; and forests whose validation
+    images are of subjects that they learned from, as where images are split one by one.
     """
-    columns = []
-    for one in require_networks(scene):
-        ill = scene.target[one.validation] == 0
-        epoch = best_epoch(one.outputs["validation"], ill)
-        columns.append(_both_parts(scene, one.outputs["validation"][epoch] > 0.5, one.validation,
-                                   one.outputs["test"][epoch] > 0.5, one.test))  # fmt: skip
-    note = "Not the same images: the interval holds the chance between two sets of subjects."
     return [
-        measure_effect(
-            "validation", describe_repeats(scene, columns), rate_parts, draw_repeats=True,
-            system="small network, subjects apart", note=note,
+        _choose(
+            scene, "validation", "small network, subjects apart", exchange=True,
+            note="Validation and test part take both roles in turn, so that who stands in which "
+            "cancels. The same images: first after the epoch that the other part chose, as test, "
+            f"then after the one that they chose themselves, as validation. {AGAIN}",
         ),
         measure_effect(
-            "validation", describe_repeats(scene, _validate_forests(scene)), rate_parts,
-            draw_repeats=True, system="forest, validation of learned subjects", note=note,
+            "validation", describe_repeats(scene, _validate_forests(scene)), rate_accuracy,
+            draw_repeats=True, system="forest, validation of learned subjects",
+            note="The same images: first as test of a forest that has not seen their subjects, "
+            "then as validation of one that learned from other images of them, and from about as "
+            "many in all.",
         ),
     ]  # fmt: skip
 
 
-def _both_parts(
-    scene: Scene,
-    held: np.ndarray,
-    validation: np.ndarray,
-    found: np.ndarray,
-    test: np.ndarray,
-) -> dict:
-    """Rows of both parts with whether each was called rightly."""
-    rows = np.concatenate([validation, test])
-    right = np.concatenate([held, found]) == (scene.target[rows] == 0)
-    tested = np.arange(len(rows)) >= len(validation)
-    return {"rows": rows, "right": right, "tested": tested}
+def _choose(scene: Scene, key: str, system: str, *, exchange: bool, note: str) -> Effect:
+    columns, right = [], []
+    for one in require_networks(scene):
+        rows = np.concatenate([one.validation, one.test])
+        outputs = np.concatenate([one.outputs["validation"], one.outputs["test"]], axis=1)
+        right.append(((outputs > 0.5) == (scene.target[rows] == 0)).T)
+        columns.append({"rows": rows, "tested": np.arange(len(rows)) >= len(one.validation)})
+    table = describe_repeats(scene, columns)
+    rate = rate_choices(table, np.concatenate(right), exchange=exchange)
+    return measure_effect(
+        key, table, rate, system=system, note=note, one_sided=True, draw_repeats=True,
+        scored=None if exchange else table.tested.to_numpy(),
+    )  # fmt: skip
+
+
+def deal_validation(fold: np.ndarray, seed: int) -> np.ndarray:
+    """Fold whose forest each image validates: any but its own, at random, shape of `fold`."""
+    generator = np.random.default_rng(seed)
+    return (fold + 1 + generator.permutation(len(fold)) % (FOLDS - 1)) % FOLDS
 
 
 def _validate_forests(scene: Scene) -> list[dict]:
-    """One forest per fold by subject group, each with validation images of learned subjects."""
+    """Each image once as test and once as validation image, of the five forests of a repeat."""
     require_subjects(scene.cells)
     values, columns = scene.numbers.to_numpy("f4"), []
-    for fold in np.unique(scene.folds["apart"][0]):
-        test = np.flatnonzero(scene.folds["apart"][0] == fold)
-        learned = np.flatnonzero(scene.folds["apart"][0] != fold)
-        learned = np.random.default_rng(int(fold)).permutation(learned)
-        held, train = np.split(learned, [int(SHARE * len(learned))])
-        forest = RandomForestClassifier(TREES, min_samples_leaf=2, random_state=1)
-        forest.fit(values[train], scene.target[train] == 0)
-        columns.append(
-            _both_parts(scene, forest.predict(values[held]), held, forest.predict(values[test]),
-                        test)
-        )  # fmt: skip
+    for seed, fold in enumerate(scene.folds["apart"]):
+        judge = deal_validation(fold, seed)
+        right = {name: np.zeros(len(fold), bool) for name in ("honest", "mistaken")}
+        for number in np.unique(fold):
+            train = (fold != number) & (judge != number)
+            forest = RandomForestClassifier(TREES, min_samples_leaf=2, random_state=seed)
+            forest.fit(values[train], scene.target[train])
+            for name, part in (("honest", fold == number), ("mistaken", judge == number)):
+                right[name][part] = forest.predict(values[part]) == scene.target[part]
+        columns.append(right)
     return columns
-
-
-def rate_parts(table: pd.DataFrame, weights: np.ndarray) -> tuple[float, float]:
-    """Accuracy of the test rows, and of the others; NaN where one was not drawn."""
-    right, tested = table.right.to_numpy(float), table.tested.to_numpy(bool)
-    totals = weights[tested].sum(), weights[~tested].sum()
-    if not all(totals):
-        return np.nan, np.nan
-    hits = weights * right
-    return float(hits[tested].sum() / totals[0]), float(hits[~tested].sum() / totals[1])

@@ -10,6 +10,7 @@ from ..augmentation import apply_symmetries
 from ..recipes import load_recipe
 from ..splits import require_subjects
 from .effects import Effect, measure_effect, rate_accuracy, rate_areas
+from .folds import cross_folds
 from .looks import thumbnails
 from .scene import FOLDS, Scene, describe_repeats, predict_folds, require_networks
 
@@ -18,21 +19,29 @@ __all__ = ["explain_counts", "multiply_images", "nearest_neighbour", "oversample
 
 TREES = 40  # of forests over multiplied images
 TIMES = 4  # pictures of each image, where all are multiplied
-REPEATS = 2
+REPEATS = 5
 
 
 def split_by_image(scene: Scene) -> list[Effect]:
-    """Cross-validation by image against by subject group; the same images are scored."""
-    shared = scene.target == np.arange(len(scene.classes))[:, None]
+    """Cross-validation by image against by subject group; the same images are scored.
+
+    The AUC compares two images only where one forest judged both, under either split: pairs of
+    the same fold of groups and the same fold of images.
+    """
     by_image, apart = scene.forest["image"], scene.forest["apart"]
     rows = [
         {"honest": a.argmax(1) == scene.target, "mistaken": b.argmax(1) == scene.target}
         for a, b in zip(apart, by_image, strict=True)
     ]
-    kind = "19 numbers" if scene.has_subjects else "six colour numbers"
-    said = "" if scene.has_subjects else (
-        "The honest split is by blocks of file numbers: patients are not named."
-    )  # fmt: skip
+    if scene.has_subjects:
+        kind, said = f"{scene.numbers.shape[1]} numbers", "The same images, each scored once."
+    else:
+        kind = "six colour numbers"
+        said = (
+            "Patients are not named: the honest split is by blocks of file numbers, and what is "
+            "drawn are stretches of them. If one patient's images fill several of them, the "
+            "effect may be larger than this, and the interval is too narrow."
+        )
     named = {"system": f"forest on {kind}", "draw_repeats": True}
     found = [
         measure_effect(
@@ -41,10 +50,16 @@ def split_by_image(scene: Scene) -> list[Effect]:
     ]
     if not scene.has_subjects:
         return found
-    rows = [{"honest": a[:, 0], "mistaken": b[:, 0]} for a, b in zip(apart, by_image, strict=True)]
+    rows = [
+        {"honest": a[:, 0], "mistaken": b[:, 0], "part": cross_folds(*dealt)}
+        for a, b, *dealt in zip(
+            apart, by_image, scene.folds["apart"], scene.folds["image"], strict=True
+        )
+    ]
     table = describe_repeats(scene, rows)
-    rate = rate_areas(table, shared[0][np.tile(np.arange(len(scene.cells)), len(rows))])
-    found.append(measure_effect("image_split", table, rate, unit="AUC", **named))
+    rate = rate_areas(table, (table.label == scene.classes[0]).to_numpy())
+    said = "Two images are compared only where one forest judged both, under either split."
+    found.append(measure_effect("image_split", table, rate, unit="AUC", note=said, **named))
     return found + ([_split_network(scene)] if scene.trainings else [])
 
 
@@ -58,7 +73,8 @@ def _split_network(scene: Scene) -> Effect:
     return measure_effect(
         "image_split", describe_repeats(scene, columns), rate_accuracy, system="small network",
         draw_repeats=True,
-        note="Half of each test subject's images replace as many training images of others.",
+        note="The same images. The twin learned from the other half of each test subject's "
+        "images, in place of as many images of the same class of others.",
     )  # fmt: skip
 
 
@@ -99,11 +115,12 @@ def nearest_neighbour(values: np.ndarray, target: np.ndarray, fold: np.ndarray) 
 
 
 def oversample_first(scene: Scene) -> list[Effect]:
-    """Multiplied by copies and flips before the split, against after it.
+    """Multiplied by copies and turns before the split, against after it.
 
-    Both times the same pictures are scored, each once, in five random folds. Before: folds of
-    pictures, so that a picture may stand in training as another copy of its image. After:
-    folds of images, which all their pictures follow.
+    Both times the same pictures are scored, each once, in five random folds, and the classifier
+    learns from the rest of the same pictures. Before: folds of pictures, so that a picture may
+    stand in training as another copy of its image. After: folds of images, which all their
+    pictures follow. Nothing differs but which of the two steps comes first.
 
     Raises
     ------
@@ -154,7 +171,8 @@ def _multiplied(scene: Scene, classify, choose, system: str) -> Effect:
         columns.append({"rows": rows, **right})
     return measure_effect(
         "oversampling", describe_repeats(scene, columns), rate_accuracy, system=system,
-        draw_repeats=True, note="Folds are of single images both times: subjects are shared.",
+        draw_repeats=True, note="The same pictures are scored. Subjects are shared both times; "
+        "without the mistake an image and its copies stand in one fold.",
     )  # fmt: skip
 
 

@@ -36,7 +36,8 @@ def clip_one_class(scene: Scene) -> list[Effect]:
         effects.append(
             measure_effect(
                 "crop", table, rate, unit="share clipped", system=f"crop {crop}",
-                note=f"Honest: share of {scene.classes[1]}; mistaken: of {scene.classes[0]}.",
+                note="Not two ways of working but two classes: first the share of "
+                f"{scene.classes[1]}, then that of {scene.classes[0]}.",
             )
         )  # fmt: skip
     whole, narrow = (
@@ -50,11 +51,11 @@ def clip_one_class(scene: Scene) -> list[Effect]:
         measure_effect(
             "crop", table, rate_areas(table, ill), unit="AUC",
             system=f"pixels on the edge alone, crop {CROPS[1]}",
-            note="Honest: the same of whole images.",
+            note="The same images, first whole and then cropped; no classifier is trained.",
         )
     )  # fmt: skip
     columns = []
-    for seed, dealt in enumerate(scene.folds["apart"][:3]):
+    for seed, dealt in enumerate(scene.folds["apart"]):
         called = (
             predict_folds(numbers, scene.target, dealt, seed=seed).argmax(1)
             for numbers in (whole, narrow)
@@ -64,7 +65,8 @@ def clip_one_class(scene: Scene) -> list[Effect]:
     effects.append(
         measure_effect(
             "crop", describe_repeats(scene, columns), rate_accuracy, draw_repeats=True,
-            system=f"forest on ten numbers, crop {CROPS[1]}", note="Folds by subject group.",
+            system=f"forest on ten numbers, crop {CROPS[1]}",
+            note="The same images and folds by subject group, first whole and then cropped.",
         )
     )  # fmt: skip
     return effects
@@ -91,20 +93,23 @@ def lean_on_looks(scene: Scene) -> list[Effect]:
     ill = scene.target == 0
     colours = [name for name in scene.numbers if name not in SIZE]
     effects = []
-    for system, names in (("area alone", ["area"]), ("colour alone, 15 numbers", colours)):
+    colour = f"colour alone, {len(colours)} numbers"
+    for system, names in (("area alone", ["area"]), (colour, colours)):
         columns = [
-            {"honest": np.zeros(len(ill)), "mistaken": found[:, 0]}
-            for found in (
-                predict_folds(scene.numbers[names], scene.target, dealt, seed=seed)
-                for seed, dealt in enumerate(scene.folds["apart"][:3])
-            )
+            {
+                "honest": np.zeros(len(ill)),
+                "mistaken": predict_folds(scene.numbers[names], scene.target, dealt, seed=n)[:, 0],
+                "part": dealt,
+            }
+            for n, dealt in enumerate(scene.folds["apart"])
         ]
         table = describe_repeats(scene, columns)
         effects.append(
             measure_effect(
                 "shortcuts", table, rate_areas(table, np.tile(ill, len(columns))), unit="AUC",
                 system=f"forest, {system}", draw_repeats=True,
-                note="Honest: AUC without knowledge. Folds by subject group.",
+                note="First the AUC without knowledge, one half. Folds by subject group; two "
+                "images are compared only where one forest judged both.",
             )
         )  # fmt: skip
     if not scene.trainings:
@@ -114,9 +119,13 @@ def lean_on_looks(scene: Scene) -> list[Effect]:
         changed = [one.altered[kind] for one in scene.trainings]
         effects.append(_change_looks(scene, changed, kind, unfamiliar))
     refitted = [one.refitted for one in scene.trainings]
+    familiar = (
+        "This network has learned from such images. Scaling also centres the nucleus and makes it "
+        "sharper or softer, so not all of the difference need be size."
+    )
     return [
         *effects,
-        _change_looks(scene, refitted, "trained and tested at one area", "Nothing is unfamiliar."),
+        _change_looks(scene, refitted, "trained and tested at one area", familiar),
     ]
 
 
@@ -131,7 +140,7 @@ def _change_looks(scene: Scene, changed: list[np.ndarray], kind: str, note: str)
     table = describe_repeats(scene, columns)
     return measure_effect(
         "shortcuts", table, rate_areas(table, ill), unit="AUC", system=f"small network, {kind}",
-        draw_repeats=True, note=f"Honest: AUC on the changed test images. {note}",
+        draw_repeats=True, note=f"The same test images, first changed and then as they are. {note}",
     )  # fmt: skip
 
 
@@ -153,7 +162,8 @@ def _colour_of_smears(scene: Scene) -> list[Effect]:
             measure_effect(
                 "shortcuts", describe_repeats(scene, columns), rate_accuracy, draw_repeats=True,
                 system=f"forest on {system}",
-                note="Honest: the commonest class for all. Folds by blocks of file numbers.",
+                note="First the commonest class for all. Folds by blocks of file numbers, which "
+                "stand in for patients.",
             )
         )  # fmt: skip
     return effects

@@ -7,17 +7,20 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from ..datasets import get_dataset
+from ..splits import require_subjects
 from ..studies import Study, read_study, save_study
-from .effects import Effect
+from .effects import RESAMPLES, Effect
+from .inputs import usable_cells
 from .registry import MISTAKES, get_mistake
 from .scene import Scene, prepare_scene
 
 __all__ = ["TOPIC", "compare_effects", "effect_table", "effect_text", "keep_laboratory",
-           "kept_effects", "measure_mistakes", "run_laboratory", "tell_effect"]  # fmt: skip
+           "kept_effects", "measure_mistakes", "run_laboratory", "tell_effect",
+           "tell_notes"]  # fmt: skip
 
 TOPIC = "laboratory"
 # Of a kept measurement, where no others are given.
-SETTINGS = {"seeds": (1, 2, 3), "repeats": 5, "epochs": 8, "size": 32}
+SETTINGS = {"seeds": (1, 2, 3, 4, 5), "repeats": 5, "epochs": 8, "size": 32}
 
 
 def run_laboratory(
@@ -50,17 +53,23 @@ def run_laboratory(
     SplitError
         When a mistake was asked for that needs subjects, and the data set names none.
     ParameterError
-        When there is no such mistake.
+        When there is no such mistake, or a size or the seeds make no sense.
+    DataError
+        When there are no labelled images of two classes.
     """
-    chosen = None if keys is None else [get_mistake(key).key for key in keys]
+    chosen = None if keys is None else [get_mistake(key) for key in keys]
+    if not all(one.smears for one in chosen or ()):
+        require_subjects(usable_cells(cells))  # before an image is read
     scene = prepare_scene(cells, seeds=seeds, repeats=repeats, epochs=epochs, size=size)
-    return measure_mistakes(scene, chosen)
+    return measure_mistakes(scene, None if chosen is None else [one.key for one in chosen])
 
 
-def measure_mistakes(scene: Scene, keys: Iterable[str] | None = None) -> list[Effect]:
+def measure_mistakes(scene: Scene, keys: Sequence[str] | None = None) -> list[Effect]:
     """Effects of some mistakes on a prepared scene; of all that it allows without `keys`."""
     if keys is None:
         keys = [key for key, one in MISTAKES.items() if scene.has_subjects or one.smears]
+    elif not all(get_mistake(key).smears for key in keys):
+        require_subjects(scene.cells)
     return [effect for key in keys for effect in get_mistake(key).measure(scene)]
 
 
@@ -75,7 +84,8 @@ def keep_laboratory(
         Cell table that was measured.
     effects : sequence of Effect
     settings : dict, optional
-        Seeds and sizes; those that `run_laboratory` takes by itself when not given.
+        Seeds and sizes; those that `run_laboratory` takes by itself when not given, and where
+        no subject is named only those that matter without networks.
 
     Returns
     -------
@@ -87,7 +97,10 @@ def keep_laboratory(
         When the disk is full or read-only; an older file stays.
     """
     found = {"effects": [effect.as_dict() for effect in effects]}
-    return save_study(TOPIC, cells, found, settings=settings or SETTINGS)
+    if settings is None:
+        settings = SETTINGS if cells.subject.notna().any() else {"repeats": SETTINGS["repeats"]}
+        settings = settings | {"resamples": RESAMPLES}
+    return save_study(TOPIC, cells, found, settings=settings)
 
 
 def kept_effects(dataset: str) -> list[Effect]:
@@ -132,13 +145,14 @@ def _interval(effect: Effect) -> str:
 
 
 def effect_text(effects: Iterable[Effect]) -> str:
-    """The same for a terminal, two lines an effect."""
-    lines = []
-    for row in effect_table(effects).to_dict("records"):
+    """The same for a terminal, two lines an effect, and what is compared in a third."""
+    lines, effects = [], list(effects)
+    for one, row in zip(effects, effect_table(effects).to_dict("records"), strict=True):
         lines.append(
             f"{row['mistake']}: {row['system']}, {row['number']}\n"
             f"    {row['without']} -> {row['with']}  {row['difference']} "
             f"({row['95 % interval']}; {row['images']}; {row['drawn']})"
+            + (f"\n    {one.note}" if one.note else "")
         )
     return "\n".join(lines)
 
@@ -169,7 +183,9 @@ def compare_effects(key: str, *sets: Iterable[Effect]) -> pd.DataFrame:
 def tell_effect(effect: Effect) -> str:
     """One sentence: the two values, their difference and what its interval says."""
     if effect.low is None:
-        sure = "there is no interval, because a class has a single group"
+        sure = "no interval: groups are too few, or all draws say the same"
+    elif effect.one_sided:
+        sure = f"95 % interval {_interval(effect)}; by the way it is made it cannot change sign"
     elif effect.low <= 0 <= effect.high:
         sure = f"95 % interval {_interval(effect)}, which holds zero: no effect is shown"
     else:
@@ -179,3 +195,13 @@ def tell_effect(effect: Effect) -> str:
         f"{effect.unit} goes from {effect.honest:.3f} to {effect.mistaken:.3f}: "
         f"**{effect.difference:+.3f}** ({sure})."
     )
+
+
+def tell_notes(effects: Iterable[Effect]) -> str:
+    """What is compared in some effects, one sentence or more for each different note."""
+    notes: dict[str, list[str]] = {}
+    for one in effects:
+        systems = notes.setdefault(one.note, [])
+        if one.system not in systems:
+            systems.append(one.system)
+    return " ".join(f"*{'; '.join(systems)}*: {note}" for note, systems in notes.items() if note)
