@@ -1,4 +1,4 @@
-"""Command line: `alllib data|run|notebooks|systems|train|predict|store|bench|results`."""
+"""Command line of the project; `alllib --help` lists its commands."""
 
 from __future__ import annotations
 
@@ -98,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("laboratory", help="measure what each published mistake does"),
         _run_laboratory,
     )
+    study = commands.add_parser("study", help="measure a smaller study again, and keep it")
+    study.add_argument("topic", help="like coverage, seeds or outlines; a wrong word lists all")
+    study.add_argument("root", help="folder of images, or the name of a data set")
+    study.set_defaults(command=_record_study)
     results = commands.add_parser("results", help="list finished runs with their metrics")
     results.add_argument("folder", nargs="?", help="folder of records (default: results and runs)")
     results.add_argument("--json", action="store_true", help="print JSON")
@@ -441,6 +445,14 @@ def _run_laboratory(given: argparse.Namespace) -> None:
         keep_laboratory(cells, effects)
     rows = [effect.as_dict() for effect in effects]
     print(json.dumps(rows, indent=2) if given.json else effect_text(effects))
+
+
+def _record_study(given: argparse.Namespace) -> None:
+    from .measurements import get_measurement
+    from .studies import tell_study
+
+    study = get_measurement(given.topic)  # a wrong word is said before images are read
+    print(tell_study(study.record(_cells(given.root))))
 
 
 def _cells(root: str):

@@ -9,7 +9,7 @@ from .cropping import count_clipped, crop_center, find_nucleus, measure_nuclei
 from .images import read_image
 from .studies import Study, save_study
 
-__all__ = ["measure_clipping", "study_clipping"]
+__all__ = ["measure_clipping", "record_clipping"]
 
 FEW = 50  # pixels: less may be noise of the compression and not nucleus
 
@@ -65,7 +65,7 @@ def measure_clipping(cells: pd.DataFrame, crop: int = 400) -> dict:
     }
 
 
-def study_clipping(cells: pd.DataFrame, crop: int = 400) -> Study:
+def record_clipping(cells: pd.DataFrame, crop: int = 400) -> Study:
     """Measure and keep it as the study `crops`, see `measure_clipping`."""
     return save_study("crops", cells, measure_clipping(cells, crop), settings={"crop": crop})
 

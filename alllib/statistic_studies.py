@@ -22,11 +22,13 @@ from .coverage import METHODS, simulate_coverage, within_correlation
 from .datasets import get_dataset
 from .errors import DataError
 from .evaluation import score_predictions
+from .files import hash_json
+from .records import Record
 from .splits import make_split, scored_part
 from .studies import Study, save_study
 
 __all__ = ["GROUPS", "calibrate", "coverage_table", "forest_seeds", "group_sizes",
-           "record_calibration", "record_coverage",
+           "network_seeds", "record_calibration", "record_coverage",
            "record_seeds", "seed_row"]  # fmt: skip
 
 GROUPS = (2, 3, 6, 13, 26)  # of each class, in simulated studies
@@ -203,6 +205,38 @@ def forest_seeds(
     return seed_row(
         "forest", baseline.title, values,
         scale="300 trees", protocol=protocol, certificate=split.certificate["hash"],
+    )  # fmt: skip
+
+
+def network_seeds(records: Iterable[Record], dataset: str) -> list[dict]:
+    """Rows of the study `seeds` from runs that differ in nothing but the seed.
+
+    Parameters
+    ----------
+    records : iterable of Record
+    dataset : str
+        Runs on other images are left out.
+
+    Returns
+    -------
+    list of dict
+        As `seed_row`, one for each system, split and scale with three seeds or more.
+    """
+    sets: dict[str, list[dict]] = {}
+    for run in (record.run for record in records):
+        same = {name: value for name, value in run["parameters"].items() if name != "seed"}
+        if run["dataset"] == dataset:
+            sets.setdefault(hash_json([run["recipe"], same]), []).append(run)
+    return [_network_row(runs) for runs in sets.values() if len({r["seed"] for r in runs}) > 2]
+
+
+def _network_row(runs: list[dict]) -> dict:
+    run = runs[0]
+    by_seed = {one["seed"]: one["metrics"]["metrics"]["accuracy"]["value"] for one in runs}
+    return seed_row(
+        run["recipe"], run["recipe_text"]["title"], [by_seed[seed] for seed in sorted(by_seed)],
+        scale=f"{run['parameters']['input_size']} px, {run['parameters']['epochs']} epochs",
+        protocol=run["protocol"], certificate=run["certificate"]["hash"],
     )  # fmt: skip
 
 

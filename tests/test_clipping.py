@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from alllib.clipping import measure_clipping, study_clipping
+from alllib.clipping import measure_clipping, record_clipping
 from alllib.errors import DataError
 from alllib.studies import read_study
 
@@ -64,7 +64,7 @@ def test_the_area_tells_the_classes_apart(cells):
 
 
 def test_the_measurement_is_kept(cells, workspace):
-    kept = study_clipping(cells, CROP)
+    kept = record_clipping(cells, CROP)
     assert read_study("crops", "cnmc2019") == kept
     assert kept.settings == {"crop": CROP}
     assert kept.found == measure_clipping(cells, CROP)
