@@ -38,13 +38,12 @@ from .memory import check_memory, clear_shortage
 from .parallel import progress_bar
 from .pictures import PLACES, Pictures, one_hot, still_pictures
 from .recipes import Recipe
+from .settings import RunSettings
 from .splits import Split
 from .transforms import picture_layer, picture_model
 
 if TYPE_CHECKING:
     import keras
-
-    from .training import RunSettings
 
 __all__ = ["Resources", "class_probabilities", "few_steps", "fit", "policy"]
 

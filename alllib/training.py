@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from .backend import (
 )
 from .checkpoints import State, load_state, remove_state, state_folder
 from .datasets import data_fingerprint, get_dataset
-from .errors import ParameterError, RecipeError, RecordError, SplitError, suggest
+from .errors import RecipeError, RecordError, SplitError
 from .evaluation import score_predictions
 from .feeding import predict_batches
 from .files import hash_json, locked, restore_folder
@@ -42,100 +42,15 @@ from .records import (
     run_folder,
     save_record,
 )
+from .settings import RunSettings
 from .splits import Split, check_certificate, scored_part
 from .store import Store, open_store
 
-__all__ = ["PRECISIONS", "RunSettings", "check_classes", "describe_appearance", "train_recipe"]
+__all__ = ["RunSettings", "check_classes", "describe_appearance", "train_recipe"]
 
 # What must be the same for a run that was not named to count as the same one.
 DECISIVE = ("code", "backend")
-PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What a run may set differently from its recipe; None means as in the recipe.
-
-    Attributes
-    ----------
-    input_size : int
-        Side of the network's input in pixels.
-    epochs : int
-    samples : int
-        Augmented pictures, drawn once and used in every epoch; only for recipes that draw
-        them, the others use each training image once an epoch.
-    batch : int
-        Images per step.
-    weights : {"imagenet", "none"}
-        Initial weights.
-    backbone : {"trained", "frozen"}
-    precision : {"auto", "float32", "mixed_float16", "mixed_bfloat16"}
-        Keras's policy for the numbers of the network; "auto" suits the device, see
-        `backend.best_precision`.
-    seed : int
-        Seed of initial weights, dropout, order and of what is varied from epoch to epoch.
-    """
-
-    input_size: int | None = None
-    epochs: int | None = None
-    samples: int | None = None
-    batch: int | None = None
-    weights: str | None = None
-    backbone: str | None = None
-    precision: str = "auto"
-    seed: int = 1
-
-    def filled(self, recipe: Recipe) -> RunSettings:
-        """The same with the recipe's values in place of None.
-
-        Raises
-        ------
-        ParameterError
-            When a value is ill-typed, out of range or without effect.
-        """
-        drawn = recipe.augmentation.kind == "augmentor"
-        if self.samples is not None and not drawn:
-            raise ParameterError(
-                f"samples = {self.samples!r} has no effect: {recipe.name} draws no pictures.",
-                where="samples",
-                remedy="Leave it out; an epoch shows each training image once.",
-            )
-        published = {
-            "input_size": recipe.images.input,
-            "epochs": recipe.training.epochs,
-            "batch": recipe.training.batch,
-            "weights": recipe.architecture.weights,
-            "backbone": recipe.architecture.backbone,
-        } | ({"samples": recipe.augmentation.samples} if drawn else {})
-        open_ones = {k: value for k, value in published.items() if getattr(self, k) is None}
-        full = replace(self, **open_ones)
-        least = {"input_size": 1, "epochs": 1, "batch": 1, "seed": 0} | (
-            {"samples": 1} if drawn else {}
-        )
-        for name, lowest in least.items():
-            value = getattr(full, name)
-            if type(value) is not int or not lowest <= value < 2**32:
-                raise ParameterError(
-                    f"{name} = {value!r} cannot be used.",
-                    where=name,
-                    remedy=f"Give a whole number, {lowest} or more.",
-                )
-        if full.precision not in PRECISIONS:
-            raise ParameterError(
-                f"precision = {full.precision!r} is not known.",
-                where="precision",
-                remedy=suggest(str(full.precision), PRECISIONS),
-            )
-        schedule = recipe.training.schedule
-        if schedule["name"] == "cosine" and schedule["warmup"] >= full.epochs:
-            raise ParameterError(
-                f"The learning rate would rise for {schedule['warmup']} epochs, and there are "
-                f"{full.epochs}.",
-                where="training.schedule.warmup",
-                remedy="Train for more epochs, or shorten the warmup.",
-            )
-        return full
 
 
 def train_recipe(
