@@ -403,7 +403,7 @@ def _find_duplicates(given: argparse.Namespace) -> None:
     from .duplicates import LIMITS, describe_duplicates, duplicate_table, find_duplicates
     from .group_sensitivity import compare_groupings, grouping_table, record_groupings
     from .kinship import measure_duplicates
-    from .planting import ORIGINALS, check_count, measure_search
+    from .planting import ORIGINALS, SEED, check_count, measure_search
     from .splits import require_subjects
     from .studies import save_study
 
@@ -420,7 +420,8 @@ def _find_duplicates(given: argparse.Namespace) -> None:
         result = vars(measure_search(cells, found, count=given.planted))
         told["planted"] = result
         if given.record:
-            save_study("planted", cells, result, settings={"originals": ORIGINALS, **LIMITS})
+            settings = {"originals": ORIGINALS, "seed": SEED, **LIMITS}
+            save_study("planted", cells, result, settings=settings)
     if given.groups and given.record:
         told["groupings"] = record_groupings(cells, found).found
     elif given.groups:

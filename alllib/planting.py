@@ -25,6 +25,7 @@ __all__ = ["CHANGES", "PlantedResult", "change_image", "measure_search", "plant_
 
 CHANGES = ("shift", "symmetry", "jpeg", "brightness", "all four")
 ORIGINALS = 2000  # images that copies are planted among, where there are so many
+SEED = 2019  # of the draw, the choice and the changes
 SHIFT = 10  # pixels, the most in each direction
 QUALITY = 80  # of a re-encoded copy
 BRIGHTNESS = 0.05  # brighter or darker by this share
@@ -68,7 +69,7 @@ def measure_search(
     *,
     count: int = 500,
     originals: int = ORIGINALS,
-    seed: int = 2019,
+    seed: int = SEED,
 ) -> PlantedResult:
     """Plant copies among images as they come, and search for them.
 
@@ -126,7 +127,7 @@ def check_count(cells: pd.DataFrame, count: int, *, originals: int = ORIGINALS) 
 
 
 def plant_duplicates(
-    cells: pd.DataFrame, folder: str | Path, *, count: int, seed: int = 2019
+    cells: pd.DataFrame, folder: str | Path, *, count: int, seed: int = SEED
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write changed copies of some images, and the cell table that holds both.
 

@@ -29,7 +29,7 @@ draws = 20000  # random orders of the test folder that are simulated
 # ## What the poster is
 #
 # A poster of one page from a university course {cite:p}`unnithan2021poster`. It asks whether a small
-# network, built from nothing, can tell leukaemic from normal cells well enough to assist a physician. Its
+# network, built from nothing, can tell leukemic from normal cells well enough to assist a physician. Its
 # code is public, so that more can be said here than the poster prints.
 #
 # - **Images**: C-NMC 2019, resized whole to 256 pixels and divided by 255; no crop, no

@@ -201,7 +201,7 @@ published = load_recipe("garg2021-vgg19").published["accuracy"]
 say(
     f"Where every image is there four times, a system that does no more than remember scores "
     f"{found[-1].mistaken:.3f}; the paper reports {published}. Such a number can come about "
-    f"without any knowledge of leukaemia. That it did come about so, this does not show."
+    f"without any knowledge of leukemia. That it did come about so, this does not show."
 )
 
 # %% [markdown]

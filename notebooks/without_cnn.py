@@ -72,7 +72,7 @@ style(pd.DataFrame(rows, columns=names), "Systems without a CNN.")
 # ## C-NMC 2019
 #
 # First what was measured on the real images and kept with the book, then the same code on the
-# images at hand. The cells of a leukaemia are larger: what a haematologist sees first is a number.
+# images at hand. The cells of a leukemia are larger: what a haematologist sees first is a number.
 
 # %%
 recorded = read_study("baselines", "cnmc2019")

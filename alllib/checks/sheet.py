@@ -152,13 +152,13 @@ def part_sizes() -> dict[str, dict[str, int]]:
 
 
 def subtypes() -> Finding:
-    """Classes that are subtypes of leukaemia, and all classes."""
+    """Classes that are subtypes of leukemia, and all classes."""
     names = DATASETS[load_recipe(RECIPE).data.dataset].classes
     ill = [name for name in names if name != "Benign"]
     return Finding(
         [len(ill), len(names)],
         agrees=len(ill) == len(names),
-        note="Benign images show no leukaemia; the others are stages of B-cell precursors.",
+        note="Benign images show no leukemia; the others are stages of B-cell precursors.",
     )
 
 
