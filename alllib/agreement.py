@@ -12,10 +12,11 @@ subjects, and of one seed each. The tolerance is the root of the sum of three sq
   (close to 2 where they are many).
 
 If the two values have independent errors of about normal shape and the same expectation, the
-difference stays within the tolerance 95 times in 100. Where both were scored on the same
-images their errors are alike, the difference is smaller, and the rule is the milder one.
+difference stays within the tolerance 95 times in 100. Where both were scored on the very same
+images, who was scored plays no part, and the third square stands alone (`same_images`).
 A tolerance that would call the very results the same whose difference is to be explained
-says nothing, therefore a widest one.
+says nothing, therefore a widest one. With as few subject groups as C-NMC has, the first square
+alone is wider: on other images a result can be contradicted there and hardly confirmed.
 
 Only one network was repeated with several seeds, and a small one. Its deviation stands for all
 of them, and the reason of a verdict says so.
@@ -220,6 +221,7 @@ def same_result(
     images: int | None,
     spread: Spread | float | None = None,
     differences: Sequence[str] = (),
+    same_images: bool = False,
     widest: float = WIDEST,
 ) -> Verdict:
     """Whether our result counts as the published one, by the rule of this module.
@@ -239,6 +241,8 @@ def same_result(
     differences : sequence of str
         What was done otherwise than published (data, split, input, epochs, pictures, initial
         weights). With any, nothing is confirmed and nothing contradicted.
+    same_images : bool
+        Both values are of the very same images: only the seeds tell them apart.
     widest : float
         Widest tolerance of a verdict `same`; a difference within a wider one is `cannot tell`.
 
@@ -261,8 +265,8 @@ def same_result(
         )
     difference = given["value"] - published
     parts = {
-        "ours": _own_half(given, difference),
-        "published": _published_half(published, images),
+        "ours": 0.0 if same_images else _own_half(given, difference),
+        "published": 0.0 if same_images else _published_half(published, images),
         "seeds": _seed_half(spread),
     }
     known = [half for half in parts.values() if half is not None]

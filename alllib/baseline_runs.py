@@ -18,6 +18,7 @@ import pandas as pd
 
 from .baseline_splits import Scheme, list_schemes
 from .baselines import Baseline, baselines_for, get_baseline, measure_numbers, predict_baseline
+from .coverage import accuracy_interval
 from .datasets import get_dataset
 from .errors import RecordError
 from .evaluation import score_predictions
@@ -56,7 +57,9 @@ class BaselineRun:
         `fold` (number or None), `recipes` (those whose source split so), `seed`,
         `learned` (parts), `images` (learned from; of pooled folds the mean), `scored`
         (part), `scored_images`, `groups` (per class), `resampled`, `metrics` (value, low,
-        high of each), `confusion`, `certificate` (hash; of pooled folds the hash of theirs).
+        high of each), `by_groups` (the accuracy again, with the interval of
+        `coverage.accuracy_interval`), `confusion`, `certificate` (hash; of pooled folds the
+        hash of theirs).
     predictions : pandas.DataFrame
         `system, protocol, scheme, fold, image, subject, group, label, p_<class>` of the
         published splits and of the pooled folds; without the commonest class.
@@ -267,6 +270,7 @@ def _describe(baseline: Baseline, found: pd.DataFrame, dataset: str) -> dict:
         "groups": scores.groups,
         "resampled": scores.resampled,
         "metrics": {name: asdict(value) for name, value in scores.metrics.items()},
+        "by_groups": asdict(accuracy_interval(found[keep])),
         "confusion": scores.confusion,
     }
 
@@ -286,7 +290,8 @@ def baseline_table(rows: Iterable[Mapping]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `split`, `system`, `numbers`, `accuracy`, `AUC` (with 95 % intervals), `single folds`
+        `split`, `system`, `numbers`, `accuracy` (interval of `coverage.accuracy_interval`),
+        `AUC` (percentile interval), `single folds`
         (least and largest accuracy), `learned from`, `scored on` (images).
     """
     rows = list(rows)
@@ -304,7 +309,7 @@ def baseline_table(rows: Iterable[Mapping]) -> pd.DataFrame:
                 "split": _tell_scheme(row, len(folds)),
                 "system": row["title"],
                 "numbers": row["numbers"],
-                "accuracy": _tell(row["metrics"]["accuracy"]),
+                "accuracy": _tell(row["by_groups"]),
                 "AUC": _tell(row["metrics"]["auroc"]),
                 "single folds": f"{min(folds):.3f} to {max(folds):.3f}" if pooled else "",
                 "learned from": row["images"],

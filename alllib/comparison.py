@@ -182,7 +182,7 @@ def pool_folds(records: Iterable[Record]) -> list[dict]:
     list of dict
         `recipe, title, dataset, protocol, input, epochs, seed, runs` (ids, by fold),
         `certificate` (hash of those of the folds), `folds` (accuracy of each), `images`,
-        `scores` (`evaluation.Scores` of all together).
+        `predictions` and `scores` (`evaluation.Scores`) of all together.
     """
     sets: dict[tuple, dict[int, Record]] = {}
     for record in sorted(records, key=lambda record: record.run["finished"]):
@@ -216,6 +216,7 @@ def _pooled(folds: list[Record]) -> dict:
         "certificate": hash_json([record.run["certificate"]["hash"] for record in folds]),
         "folds": [record.run["metrics"]["metrics"]["accuracy"]["value"] for record in folds],
         "images": len(every),
+        "predictions": every,
         "scores": score_predictions(every, positive=get_dataset(run["dataset"]).positive),
     }
 

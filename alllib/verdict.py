@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from dataclasses import asdict
 from importlib.resources import files
 
 import pandas as pd
@@ -12,6 +13,7 @@ from .agreement import wilson
 from .baseline_runs import kept_baselines
 from .checks.poster_scores import label_agreement, majority, unrelated_accuracy
 from .comparison import newest_runs, pool_folds, recorded_runs
+from .coverage import accuracy_interval
 from .datasets import get_dataset
 from .laboratory.study import kept_effects
 from .recipes import Recipe, load_recipe
@@ -21,16 +23,28 @@ __all__ = ["HEADLINES", "subject_results", "verdict_rows", "verdict_table"]
 
 # One recipe for each work, in the order of the printed numbers.
 HEADLINES = ("unnithan2021-2x2", "mir2019-proposed", "garg2021-vgg19", "ball2023-densenet201")
-# What was compared with what, as far as the audits could establish it.
+# What was compared with what, as far as the audits could establish it, and the claims of the
+# ledger that say so.
 REASONS = {
-    "unnithan2021-2x2": "Images were joined with the labels of other images; answers that have "
-    "nothing to do with the labels score as much.",
-    "mir2019-proposed": "Cells of the same people on both sides; the scored images also chose "
-    "the checkpoint.",
-    "garg2021-vgg19": "The printed matrix fits no labelled test set; copies made before the split "
-    "would explain its counts.",
-    "ball2023-densenet201": "Neighbouring images on both sides; the colours alone tell nearly as "
-    "much; a validation row reported as test.",
+    "unnithan2021-2x2": (
+        "Images were joined with the labels of other images; answers that have nothing to do with "
+        "the labels score as much.",
+        ("poster-label-order", "poster-unrelated"),
+    ),
+    "mir2019-proposed": (
+        "Cells from the same microscope fields on both sides; the scored images also chose the "
+        "checkpoint.",
+        ("report-split-fields", "report-matrix-test"),
+    ),
+    "garg2021-vgg19": (
+        "The printed matrix fits no labelled test set; copies made before the split could explain "
+        "that its classes are even.",
+        ("transfer-test-labels", "transfer-confusion", "transfer-matrix-even"),
+    ),
+    "ball2023-densenet201": (
+        "Images of one smear may stand on both sides; a validation row reported as test.",
+        ("sheet-scored", "sheet-accuracy-part"),
+    ),
 }
 # The experiment of the laboratory that stands for each of them: mistake, system, and the system
 # of a stronger form of the same mistake, which no source describes. The poster's needs none: what
@@ -83,7 +97,9 @@ def verdict_rows(recipes: Iterable[str] = HEADLINES, *, epochs: int = 8) -> list
         official test images, which its split does not hold: printed accuracy of the validation
         part, and `plain` and `ours` there; else None), `mistake` (accuracy of the laboratory's
         experiment on this work's mistake: `honest, value, upper` with a stronger form of it,
-        `system`; or None), `protocols` (published, honest) and `reason`.
+        `system`; or None), `protocols` (published, honest), `reason`, and `claims` (ids of
+        the ledger that the reason rests on). Intervals are those of
+        `coverage.accuracy_interval`; our runs have a `scale` too.
     """
     return [_row(load_recipe(name), epochs) for name in recipes]
 
@@ -119,7 +135,8 @@ def _row(recipe: Recipe, epochs: int) -> dict:
         "ours_honest": ours.get(data.honest_protocol),
         "mistake": _mistake(recipe),
         "protocols": [data.published_protocol, data.honest_protocol],
-        "reason": REASONS[recipe.name],
+        "reason": REASONS[recipe.name][0],
+        "claims": list(REASONS[recipe.name][1]),
     }
 
 
@@ -134,12 +151,19 @@ def _ours(recipe: Recipe, epochs: int) -> dict[str, dict]:
         and record.run["dataset"] == recipe.data.dataset
     ]
     found = {
-        record.run["protocol"]: record.run["metrics"]["metrics"]["accuracy"]
+        record.run["protocol"]: asdict(accuracy_interval(record.predictions))
+        | {"scale": _scale(record.run["parameters"], record.run["metrics"]["images"])}
         for record in newest_runs(long)
     }
     return found | {
-        pool["protocol"]: vars(pool["scores"].metrics["accuracy"]) for pool in pool_folds(long)
+        pool["protocol"]: asdict(accuracy_interval(pool["predictions"]))
+        | {"scale": _scale({"input_size": pool["input"]} | pool, pool["images"])}
+        for pool in pool_folds(long)
     }
+
+
+def _scale(settings: dict, images: int) -> str:
+    return f"{settings['input_size']} px, {settings['epochs']} epochs, {images:,} scored"
 
 
 def _majority(recipe: Recipe) -> float | None:
@@ -180,7 +204,7 @@ def _plain(recipe: Recipe, protocol: str, scheme: str, *, metric: str = "accurac
     for row in kept_baselines(recipe.data.dataset, protocol):
         own = scheme != "published" or recipe.name in row["recipes"]
         if row["classifier"] == "forest" and row["scheme"] == scheme and own:
-            return row["metrics"][metric]
+            return row["by_groups"] if metric == "accuracy" else row["metrics"][metric]
     return None
 
 
@@ -198,6 +222,7 @@ def verdict_table(rows: Iterable[dict]) -> pd.DataFrame:
                 "a handful of numbers, honest split": _told(row, "plain_honest"),
                 "our run, its split": _told(row, "ours_published"),
                 "our run, honest split": _told(row, "ours_honest"),
+                "claims": ", ".join(row["claims"]),
             }
             for row in rows
         ]
@@ -212,6 +237,7 @@ def _share(value: float | None) -> str:
 
 def _told(row: dict, key: str) -> str:
     if row[key] is not None:
-        return interval(row[key])
+        scale = row[key].get("scale")
+        return interval(row[key]) + (f"; {scale}" if scale else "")
     held = row["validation"] is not None and key.endswith("_published")
     return OTHER_IMAGES if held else "not measured"

@@ -56,8 +56,20 @@ def _draw_row(axis, place: float, row: dict) -> None:
     marks = (
         ("plain_published", 0.0, "o", COLOURS["validation"], "a handful of numbers, its split"),
         ("plain_honest", -0.16, "s", COLOURS["train"], "a handful of numbers, honest split"),
-        ("ours_published", 0.16, "^", COLOURS["test"], "our run of the network, its split"),
-        ("ours_honest", -0.32, "v", COLOURS["HEM"], "our run of the network, honest split"),
+        (
+            "ours_published",
+            0.16,
+            "^",
+            COLOURS["test"],
+            "our run of the network at a small scale, its split",
+        ),
+        (
+            "ours_honest",
+            -0.32,
+            "v",
+            COLOURS["HEM"],
+            "our run of the network at a small scale, honest split",
+        ),
     )
     for key, shift, mark, colour, title in marks:
         estimate = row[key]

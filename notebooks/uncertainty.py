@@ -526,8 +526,9 @@ if rows:
 # deviation alone would call two runs different that merely saw other people; the interval alone
 # would forget the seed. The limit is there so that the very difference that this book is about never
 # counts as none. The published interval is the least possible one, since its images were not
-# independent either: the rule is strict rather than kind. `alllib.uncertainty.same_result` is this
-# rule.
+# independent either: the rule is strict rather than kind. Where both results were scored on the very
+# same images, who was scored plays no part, and the seeds alone make the tolerance.
+# `alllib.uncertainty.same_result` is this rule.
 
 # %% tags=["hide-input"]
 from alllib.agreement import WIDEST

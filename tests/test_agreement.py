@@ -207,6 +207,29 @@ def test_the_kept_spread_is_the_largest_or_that_of_a_system(workspace):
     assert "origin" not in seed_spread([1, 2]).as_dict()
 
 
+def test_on_the_same_images_the_seeds_alone_decide():
+    wide = estimate(0.93, half=0.2)
+    spread = Spread(0.004, 0.002, 0.01, 10, 0.9)
+    found = same_result(0.935, wide, images=None, spread=spread, same_images=True)
+    assert found.verdict == "same" and found.tolerance == pytest.approx(spread.half)
+    assert same_result(0.935, wide, images=2000, spread=spread).verdict == "cannot tell"
+    assert same_result(0.97, wide, images=None, spread=spread, same_images=True).verdict == (
+        "different"
+    )
+    assert same_result(0.935, wide, images=9, same_images=True).verdict == "cannot tell"
+
+
+def test_two_seeds_on_the_same_images_are_the_same_in_95_of_100():
+    generator = np.random.default_rng(5)
+    values = 0.9 + generator.normal(0, 0.004, (1500, 2))
+    found = [
+        same_result(a, {"value": b, "low": None, "high": None}, images=None, spread=0.004,
+                    same_images=True).verdict
+        for a, b in values
+    ]  # fmt: skip
+    assert found.count("same") / len(found) == pytest.approx(0.95, abs=0.02)
+
+
 def test_the_reason_says_whose_seeds_were_measured(workspace):
     cells = pd.DataFrame({"image": ["a"], "label": ["ALL"], "sha256": ["0"]})
     cells.attrs["dataset"] = "cnmc2019"
