@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from statistics import median
 
 import pandas as pd
 
 from .baseline_runs import kept_baselines
+from .coverage import accuracy_interval
 from .evaluation import METRICS
 from .files import hash_json
 from .records import Record
@@ -215,7 +217,11 @@ def _beside(baseline: dict | None) -> str:
 
 
 def fold_table(pools: Iterable[dict]) -> pd.DataFrame:
-    """Cross-validations for readers, one row each, as `comparison.pool_folds` gives them."""
+    """Cross-validations for readers, one row each, as `comparison.pool_folds` gives them.
+
+    The interval of the accuracy leaves subject groups out in turn; that of the AUC is the
+    percentiles of drawn groups.
+    """
     return pd.DataFrame(
         [
             {
@@ -223,7 +229,7 @@ def fold_table(pools: Iterable[dict]) -> pd.DataFrame:
                 "data": pool["dataset"],
                 "split": PROTOCOL_TITLES.get(pool["protocol"], pool["protocol"]),
                 "single folds": ", ".join(f"{value:.3f}" for value in pool["folds"]),
-                "all folds, accuracy": interval(vars(pool["scores"].metrics["accuracy"])),
+                "all folds, accuracy": interval(asdict(accuracy_interval(pool["predictions"]))),
                 "all folds, AUC": interval(vars(pool["scores"].metrics["auroc"])),
                 "accuracy without a CNN": _beside(
                     kept_beside(pool["dataset"], pool["protocol"], pool["certificate"])

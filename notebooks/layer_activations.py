@@ -49,6 +49,7 @@ import pandas as pd
 from alllib import activations, comparison, figures
 from alllib.architectures import build_network, inference_model
 from alllib.backend import load_keras
+from alllib.baseline_runs import score_beside
 from alllib.datasets import load_cells
 from alllib.downloads import prepare_data
 from alllib.figures import say, show
@@ -79,7 +80,11 @@ record = train_recipe(recipe, split, settings=settings)
 trained = load_run(record.path).model
 
 # %% tags=["hide-input"]
-say(f"{comparison.tell_run(record)} {comparison.tell_result(record)}")
+plain = score_beside(split, record=record)[0]
+say(
+    f"{comparison.tell_run(record)} {comparison.tell_result(record)} Without a network, "
+    f"{plain['title']}: {plain['metrics']['accuracy']['value']:.3f}."
+)
 
 # %% [markdown]
 # Beside it we need the same network untrained. Built after the same seed, it has the very weights

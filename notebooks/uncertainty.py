@@ -379,8 +379,7 @@ say(
 # Does a probability of 0.8 come true eight times in ten? The *reliability curve* compares the two,
 # the *expected calibration error* is their mean distance. One number, the *temperature*, makes all
 # probabilities less or more sure without changing any decision. It is fitted on the validation part;
-# the functions refuse any other. (For a network, `calibrate(part_predictions(record), "ALL")` does
-# the same with the predictions of its run.)
+# the functions refuse any other.
 
 # %%
 from alllib.splits import make_split
@@ -433,6 +432,36 @@ if kept:
         + " and ".join(f"{n} of {k}" for k, n in counts["test"].items())
         + ": what is fitted on a few people is fitted to these people."
     )
+
+# %% [markdown]
+# The same with recorded networks: their runs keep the predictions of both parts.
+
+# %% tags=["hide-input"]
+from alllib.calibration import part_predictions
+from alllib.records import list_records
+
+trained = [
+    record
+    for record in list_records()
+    if record.recorded
+    and record.run["recipe"] == "unnithan2021-2x2"
+    and record.run["scored"] == "test"
+]
+rows = []
+for record in trained:
+    fit = calibrate(part_predictions(record), "ALL")
+    rows.append(
+        {
+            "run": record.run["id"],
+            "temperature": fit["temperature"],
+            "error before": interval(fit["errors"]["before"]),
+            "error after": interval(fit["errors"]["after"]),
+            "sensitivity wanted, reached": f"{fit['thresholds'][-1]['validation']['sensitivity']:.3f}, "
+            f"{fit['thresholds'][-1]['test']['sensitivity']:.3f}",
+        }
+    )
+caption = "Calibration and the sensitivity of a chosen threshold, recorded networks."
+style(pd.DataFrame(rows), caption if rows else "No recorded network.")
 
 # %% [markdown]
 # ## A threshold is chosen, too
@@ -553,10 +582,34 @@ if spread:
         "for larger ones that were trained for longer."
     )
 
+# %% [markdown]
+# Can the rule ever say *the same* on this data? Even if two results were equal, the people who were
+# scored leave a tolerance of their own:
+
+# %% tags=["hide-input"]
+if score:
+    halves = {
+        row["protocol"]: (row["by_groups"]["high"] - row["by_groups"]["low"])
+        / 2
+        for row in kept_baselines("cnmc2019")
+        if (row["system"], row["scheme"]) == ("nineteen", "pooled")
+    }
+    least = min(halves.values())
+    say(
+        f"Half of the interval by subject group is {100 * least:.1f} points at the least, for all "
+        f"{len(kept_predictions('cnmc2019').image.unique()):,} images at hand and whatever the split. "
+        + (
+            f"That is more than {100 * WIDEST:.1f}. On other images than the source's a result can "
+            "therefore be contradicted, and cannot be confirmed; on the very same images it can, if "
+            "the seeds agree well enough."
+            if least > WIDEST
+            else "Two results can be told to be the same."
+        )
+    )
+
 # %%
 from alllib.agreement import same_result
 from alllib.comparison import deviation_table
-from alllib.records import list_records
 
 judged = []
 for record in (r for r in list_records() if r.recorded):
@@ -574,19 +627,22 @@ for record in (r for r in list_records() if r.recorded):
         spread=spread if run["dataset"] == "cnmc2019" else None,
         differences=other,
     )
-    judged.append((run, published["accuracy"], ours, verdict))
+    judged.append((record, published["accuracy"], ours, verdict))
 
 # %%
 rows = [
     {
-        "system": run["recipe"],
+        "run": record.run["id"],
         "published": said,
         "ours (95 % interval)": interval(asdict(ours)),
-        "interval by": run["metrics"]["resampled"],
+        "without a CNN": interval(record.baselines[0]["metrics"]["accuracy"])
+        if record.baselines
+        else "not measured",
+        "interval by": record.run["metrics"]["resampled"],
         "verdict": verdict.verdict,
         "reason": verdict.reason,
     }
-    for run, said, ours, verdict in judged
+    for record, said, ours, verdict in judged
 ]
 caption = "The rule, applied to the recorded runs."
 style(pd.DataFrame(rows), caption if rows else "There is no recorded run.")
@@ -594,9 +650,9 @@ style(pd.DataFrame(rows), caption if rows else "There is no recorded run.")
 # %% tags=["hide-input"]
 held = [
     (count, label, ours)
-    for run, _, ours, _ in judged
-    if run["metrics"]["resampled"] == "group"
-    for label, count in run["metrics"]["groups"].items()
+    for record, _, ours, _ in judged
+    if record.run["metrics"]["resampled"] == "group"
+    for label, count in record.run["metrics"]["groups"].items()
 ]
 if held:
     few = min(count for count, *_ in held)

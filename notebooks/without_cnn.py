@@ -66,13 +66,16 @@ style(pd.DataFrame(rows, columns=names), "Systems without a CNN.")
 # %% [markdown]
 # None of them chooses anything on a validation part, so in folds each learns from all that is not
 # scored. Every fold is the test part once; *pooled*, each image is scored once. Beside a network, on
-# its own page, they learn from the training part alone, as the network does.
+# its own page, they learn from the training part alone, as the network does. Intervals of the
+# accuracy leave subject groups out in turn; those of the AUC are percentiles of drawn groups, which
+# are [too narrow](uncertainty.ipynb) where the groups are few.
 
 # %% [markdown]
 # ## C-NMC 2019
 #
 # First what was measured on the real images and kept with the book, then the same code on the
-# images at hand. The cells of a leukemia are larger: what a haematologist sees first is a number.
+# images at hand. In this data set the nuclei labelled ALL are the larger ones, as the figure shows;
+# blasts are not large in every patient, and size alone is no diagnosis.
 
 # %%
 recorded = read_study("baselines", "cnmc2019")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from alllib import verdict
+from alllib.claims import claim_rows
 from alllib.downloads import official_files
 from alllib.laboratory.study import kept_effects
 from alllib.recipes import load_recipe
@@ -93,9 +94,9 @@ def test_what_was_not_measured_is_said_and_drawn_as_nothing(nothing_kept):
     assert not [name for name in table if "our run" in name or "handful" in name]
     assert OTHER_IMAGES not in table.to_numpy()
     assert list(table["published"]) == [f"{row['published']:.2%}" for row in rows]
-    rows[0]["ours_honest"] = {"value": 0.5, "low": None, "high": None}
+    rows[0]["ours_honest"] = {"value": 0.5, "low": None, "high": None, "scale": "9 px"}
     told = verdict_table(rows)["our run, honest split"].tolist()
-    assert told == ["0.500 (no interval)", *["not measured"] * 3]
+    assert told == ["0.500 (no interval); 9 px", *["not measured"] * 3]
     rows[0]["ours_honest"] = None
     assert rows[3]["majority"] is None
     figure = plot_verdict(rows, subject_results())
@@ -106,17 +107,23 @@ def test_what_was_not_measured_is_said_and_drawn_as_nothing(nothing_kept):
 
 def test_runs_that_are_too_short_or_from_other_weights_explain_nothing(nothing_kept, monkeypatch):
     def record(epochs: int, weights: str):
-        metrics = {"metrics": {"accuracy": {"value": 0.7, "low": 0.6, "high": 0.8}}}
+        metrics = {"images": 4}
         run = {"recipe": HEADLINES[0], "dataset": "cnmc2019", "protocol": "group",
                "epochs": epochs, "weights": weights, "metrics": metrics,
-               "certificate": {"settings": {}},
+               "certificate": {"settings": {}}, "parameters": {"input_size": 16, "epochs": epochs},
                "finished": "2026-11-21"}  # fmt: skip
-        return type("Record", (), {"run": run})()
+        answers = pd.DataFrame({"label": ["ALL", "ALL", "HEM", "HEM"], "group": list("abcd"),
+                                "p_ALL": [0.9, 0.8, 0.7, 0.1]})  # fmt: skip
+        answers["p_HEM"] = 1 - answers.p_ALL
+        return type("Record", (), {"run": run, "predictions": answers})()
 
     for epochs, weights, shown in ((8, "none", True), (7, "none", False), (9, "imagenet", False)):
         monkeypatch.setattr(verdict, "recorded_runs", lambda _, of=(epochs, weights): [record(*of)])
         (row,) = verdict_rows(HEADLINES[:1])
         assert (row["ours_honest"] is not None) == shown
+        if shown:
+            assert row["ours_honest"]["value"] == 0.75
+            assert row["ours_honest"]["scale"] == "16 px, 8 epochs, 4 scored"
 
 
 def test_kept_rows_of_the_right_split_are_taken(nothing_kept, monkeypatch):
@@ -124,7 +131,7 @@ def test_kept_rows_of_the_right_split_are_taken(nothing_kept, monkeypatch):
         estimate = {"value": value, "low": value, "high": value}
         half = {"value": value / 2, "low": 0.0, "high": value}
         return {"scheme": scheme, "recipes": recipes, "classifier": classifier,
-                "metrics": {"accuracy": estimate, "weighted_f1": half}}  # fmt: skip
+                "by_groups": estimate, "metrics": {"weighted_f1": half}}  # fmt: skip
 
     kept = {
         ("cnmc2019", "image"): [
@@ -138,6 +145,14 @@ def test_kept_rows_of_the_right_split_are_taken(nothing_kept, monkeypatch):
     (found,) = verdict_rows(HEADLINES[:1])
     assert found["plain_published"] is None and found["validation"]["plain"]["value"] == 0.3
     assert found["plain_honest"]["value"] == 0.5 and found["plain_f1"]["value"] == 0.25
+
+
+def test_each_reason_rests_on_claims_that_do_not_hold():
+    ids = {claim: reason[1] for reason in REASONS.values() for claim in reason[1]}
+    status = {row["id"]: row["status"] for row in claim_rows() if row["id"] in ids}
+    assert set(status) == set(ids) and len(ids) >= 8
+    assert set(status.values()) <= {"contradicted", "inconsistent"}
+    assert verdict_table(verdict_rows())["claims"].str.contains(",").all()
 
 
 def test_results_of_others_are_cited():
