@@ -25,6 +25,7 @@ from .uncertainty import mark_right
 __all__ = ["METHODS", "accuracy_interval", "simulate_coverage", "within_correlation"]
 
 # What each method does, for a reader of a table.
+ROUNDING = 1e-9  # an interval as narrow is one of width zero
 METHODS = {
     "percentile": "percentiles of the group bootstrap",
     "bca": "bootstrap, corrected for bias and acceleration",
@@ -114,7 +115,7 @@ def _interval(
         low, high = map(float, np.quantile(drawn, shares))
     else:
         low, high = _student(sample, method)
-    return (low, high) if low < high else (None, None)
+    return (low, high) if high - low > ROUNDING else (None, None)
 
 
 def _corrected(sample: _Sample, drawn: np.ndarray) -> np.ndarray:

@@ -161,6 +161,14 @@ def test_independent_cells_of_many_groups_are_covered():
     assert found.coverage.between(0.92, 0.98).all()
 
 
+def test_answers_that_are_alike_within_each_class_give_no_interval():
+    """Nothing is known of how groups differ; rounding must not make an interval of it."""
+    table = pd.DataFrame({"label": ["ALL"] * 700 + ["HEM"] * 303, "group": None})
+    table["p_ALL"], table["p_HEM"] = 0.7, 0.3
+    found = accuracy_interval(table)
+    assert found.value == pytest.approx(700 / 1003) and found.low is None and found.high is None
+
+
 def test_the_jackknife_holds_in_every_kept_design():
     path = Path(__file__).parents[1] / "results" / "study" / "coverage-cnmc2019.json"
     table = pd.DataFrame(json.loads(path.read_text())["found"]["rows"])
