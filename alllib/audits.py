@@ -32,11 +32,13 @@ def find_claim(rows: Iterable[dict], name: str) -> dict:
 
 
 def status_counts(rows: Iterable[dict]) -> pd.DataFrame:
-    """Number of claims of each status that occurs, by kind: rows kinds, columns statuses."""
+    """Number of claims of each status that occurs, by kind: rows kinds, columns statuses; and
+    how many of them are implied, that is not said by the source."""
     table = pd.DataFrame(rows)
     counts = pd.crosstab(table.kind, table.status)
     counts = counts[[status for status in STATUSES if status in counts]]
     counts["all"] = counts.sum(axis=1)
+    counts["of these implied"] = table.groupby("kind").implied.sum()
     counts.loc["all kinds"] = counts.sum()
     return counts.rename_axis("kind", axis=0).rename_axis(None, axis=1).reset_index()
 
@@ -59,7 +61,7 @@ def status_table(rows: Iterable[dict], *statuses: str) -> pd.DataFrame:
     chosen = [row for row in rows if row["status"] in statuses]
     table = pd.DataFrame(
         {
-            "statement": [row["statement"] for row in chosen],
+            "statement": [_statement(row) for row in chosen],
             "place": [row["place"] for row in chosen],
             "printed": [_short(row["published"]) for row in chosen],
             "computed": [_short(row["computed"]) for row in chosen],
@@ -68,6 +70,10 @@ def status_table(rows: Iterable[dict], *statuses: str) -> pd.DataFrame:
         }
     )
     return table.drop(columns="what follows") if {*statuses} <= {*HOLDING} else table
+
+
+def _statement(row: Mapping) -> str:
+    return ("Implied: " if row["implied"] else "") + row["statement"]
 
 
 def _short(value: object) -> str:

@@ -2,6 +2,7 @@
 
 A check of `alllib.checks` computes its own value of a statement of `claims.toml`, or names the
 other print that the statement is set beside; the comparison of the two gives the status.
+Rows that are `implied` are not said by the source: its numbers, code or tables imply them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = ["KINDS", "SOURCES", "STATUSES", "Claim", "claim_rows", "claim_table",
            "load_claims", "published_value", "read_claims", "show_value"]  # fmt: skip
 
 # What a row takes from its claim as it is.
-ROW = ("id", "source", "place", "kind", "statement", "check")
+ROW = ("id", "source", "place", "kind", "statement", "implied", "check")
 
 
 def claim_rows(
@@ -51,9 +52,9 @@ def claim_rows(
     Returns
     -------
     list of dict
-        `id, source, place, kind, statement, check, published, computed, status, reason, note,
-        cite`; None where nothing is published or computed, and `check` empty where there is
-        none.
+        `id, source, place, kind, statement, implied, check, published, computed, status,
+        reason, note, cite`; None where nothing is published or computed, and `check` empty
+        where there is none.
 
     Raises
     ------
@@ -81,6 +82,7 @@ def judge_claim(claim: Claim) -> dict:
         }
     row |= told | {"cite": list(claim.cite)}
     shown = {f"{{{name}}}": show_value(row[name]) for name in ("published", "computed")}
+    shown["{tolerance}"] = show_value(claim.tolerance)
     for name in ("statement", "reason", "note"):
         for mark, value in shown.items():
             row[name] = row[name].replace(mark, value)

@@ -53,6 +53,7 @@ STYLE = """
 #ledger td:first-child { border-left: 0.3rem solid var(--mark); padding-left: 0.6rem; width: 52%; }
 #ledger td p { margin: 0.2rem 0 0; }
 #ledger .small { font-size: 0.85em; color: var(--pst-color-text-muted, inherit); }
+#ledger .implied { font-variant: small-caps; margin-right: 0.4em; }
 #ledger tr:target td { background: var(--pst-color-target, #fbe54e33); }
 @container (max-width: 36rem) {
   #ledger thead { position: absolute; clip-path: inset(50%); height: 1px; overflow: hidden; }
@@ -103,7 +104,7 @@ def ledger_html(rows: Sequence[dict], *, bibliography: str = "") -> str:
     Parameters
     ----------
     rows : sequence of dict
-        As `alllib.claims.claim_rows` gives.
+        As `alllib.claims.claim_rows` gives; those that are implied begin with that word.
     bibliography : str
         Address of the page that cited works are listed on; no link when empty.
 
@@ -159,9 +160,10 @@ def _row(row: dict, bibliography: str) -> str:
     told = "".join(f'\n<p class="small">{text}</p>' for text in words)
     data = "".join(f' data-{name}="{escape(row[name])}"' for name in ("source", "kind", "status"))
     where = f'<p class="small">{escape(place)}</p>'
+    implied = '<em class="implied">implied:</em> ' if row["implied"] else ""
     return (
         f'<tr role="row" id="claim-{escape(row["id"])}" style="--mark: {colour}"{data}>'
-        f'<td role="cell">{_text(row["statement"])}\n{where}{told}</td>'
+        f'<td role="cell">{implied}{_text(row["statement"])}\n{where}{told}</td>'
         f"{_value(row, 'published')}{_value(row, 'computed')}"
         f'\n<td role="cell" class="status" data-label="status"><span aria-hidden="true">{sign} '
         f"</span>{escape(row['status'])}</td></tr>"

@@ -1,6 +1,8 @@
 """The statements of the five sources, read strictly from `claims.toml`.
 
-A number that a recipe has stands in the recipe alone; a claim names its place.
+A number that a recipe has stands in the recipe alone; a claim names its place. A claim is
+`implied` where the source does not say it: its numbers, code or tables imply it, or the name
+that it gives to a thing, as a test part is one that stands apart.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ STATUSES = ("confirmed", "contradicted", "inconsistent", "reproduced", "not repr
 COMPARISONS = ("equal", "within", "reproduced", "itself")
 # What a claim may be called when its comparison fails.
 FAILURES = ("contradicted", "inconsistent")
-TYPES = {str: "text", dict: "a table", list: "a list of text", float: "a number"}
+TYPES = {str: "text", dict: "a table", list: "a list of text", float: "a number", bool: "true"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Claim:
     place: str
     kind: str
     statement: str
+    implied: bool = False
     published: Any = None
     recipe: str = ""
     key: str = ""
@@ -65,10 +68,18 @@ def load_claims(source: str | None = None) -> list[Claim]:
         When the source is unknown, or see `read_claims`.
     """
     if source is not None and source not in SOURCES:
-        raise ClaimError(f"There is no source {source!r}.", remedy=suggest(source, SOURCES))
+        raise ClaimError(f"There is no source {source!r}.", remedy=_near_sources(source))
     text = (package_files("alllib") / "claims.toml").read_text("utf-8")
     claims = read_claims(text, origin="claims.toml")
     return [claim for claim in claims if source in (None, claim.source)]
+
+
+def _near_sources(typed: str) -> str:
+    """All sources that begin as was typed, where some do; else the nearest one."""
+    begun = [name for name in SOURCES if typed and name.startswith(typed)]
+    if begun:
+        return f"Did you mean {' or '.join(map(repr, begun))}?"
+    return suggest(typed, SOURCES)
 
 
 def read_claims(text: str, *, origin: str = "claims") -> list[Claim]:
@@ -137,11 +148,17 @@ def _check_type(key: str, value: Any, where: str) -> None:
     if key == "published":
         right, wanted = type(value) in (int, float, str, list), "a number, text or a list"
     else:
-        kind = {"arguments": dict, "rows": list, "cite": list, "tolerance": float}.get(key, str)
+        kinds = {"arguments": dict, "rows": list, "cite": list, "tolerance": float}
+        kind = (kinds | {"implied": bool}).get(key, str)
         wanted = TYPES[kind]
         right = type(value) is kind or (kind is float and type(value) is int)
         right = right and (kind is not list or all(isinstance(entry, str) for entry in value))
-    if not right or value in ("", [], {}) or (type(value) is float and not math.isfinite(value)):
+    if (
+        not right
+        or value in ("", [], {})
+        or value is False
+        or (type(value) is float and not math.isfinite(value))
+    ):
         name = "with" if key == "arguments" else key
         raise ClaimError(
             f"{value!r} is not {wanted}.", where=f"{where}: {name}",
@@ -184,6 +201,9 @@ def _check_comparison(claim: Claim, published: Any, origin: str) -> None:
     if (claim.compare == "within") != bool(claim.tolerance):
         raise _wrong(claim.id, '`tolerance` and compare = "within" go together.',
                      "Give both or none.", origin)  # fmt: skip
+    if bool(claim.tolerance) != ("{tolerance}" in claim.note):
+        raise _wrong(claim.id, "A tolerance, and why it is so wide, belong in the note.",
+                     "Name it there as {tolerance}, where there is one.", origin)  # fmt: skip
     # A result that is compared by the tolerance rule has but one way to fail.
     wanted = ("",) if claim.compare == "reproduced" else FAILURES
     if claim.otherwise not in wanted:

@@ -42,8 +42,8 @@ REASONS = {
         ("transfer-test-labels", "transfer-confusion", "transfer-matrix-even"),
     ),
     "ball2023-densenet201": (
-        "Images of one smear may stand on both sides; a validation row reported as test.",
-        ("sheet-scored", "sheet-accuracy-part"),
+        "Neighbouring files on both sides, maybe of one smear; a validation row reported as test.",
+        ("sheet-neighbours", "sheet-scored", "sheet-accuracy-part"),
     ),
 }
 # The experiment of the laboratory that stands for each of them: mistake, system, and the system

@@ -102,7 +102,7 @@ say(
     f"**Every one** of the {held:,} held-out images shows a cell of a subject that was trained on "
     f"({pair['subjects']['images']:,} of {held:,}), and {pair['fields']['images'] / held:.0%} come "
     "from a microscope field that was. The score says how the network does on new cells of known "
-    "patients; nobody needs a diagnosis of those."
+    "patients, as in a follow-up; that is another question than the diagnosis of a new person."
 )
 
 # %% [markdown]

@@ -35,12 +35,21 @@ source = ""  # key of one source, like mir2019report; empty: all five
 #
 # | status | what it says |
 # |---|---|
-# | confirmed | the check's value is the printed one, within the rounding that the row names |
+# | confirmed | the check's value is the printed one, within the rounding or tolerance that the row names |
 # | contradicted | data, arithmetic, code or the literature say otherwise |
 # | inconsistent | it cannot stand beside another claim of the same or another source; where it can be told, the row says which of the two holds |
-# | reproduced | a run with every setting of the source gives the same result, by a written rule |
+# | reproduced | a run with every setting of the source gives the same result, by [a written rule](uncertainty.ipynb) |
 # | not reproduced | such a run gives another result |
 # | cannot be known | the check lacks something, and the row says what would settle it |
+#
+# On the images of four of the sources few people can be scored, and what that adds to the tolerance
+# of the rule is by itself more than the widest that lets two results be called the same. A single
+# run can contradict a published accuracy there, and can hardly reproduce it; the source's own
+# record or predictions would settle it.
+#
+# Some rows begin with *implied*: the source does not say it, but its numbers, code or tables imply
+# it, or the name that it gives to a thing does. A part that is called a test, for instance, stands
+# apart from the training. Such rows are counted by themselves.
 #
 # *Confirmed* means that a statement holds, and not that a method is sound: a confusion matrix may
 # add up and still have been scored on images that chose the network. *Contradicted* is said of a
@@ -56,7 +65,9 @@ from IPython.display import HTML
 # %%
 set_style()
 rows = claim_rows(source or None)
-counts = count_statuses(rows)
+stated = [row for row in rows if not row["implied"]]
+implied = [row for row in rows if row["implied"]]
+counts = count_statuses(stated)
 
 # %% [markdown]
 # ## How many of each
@@ -74,22 +85,36 @@ told = [
     if row["all"]
 ]
 show(
-    plot_statuses(rows),
-    caption="Claims by source and status.",
+    plot_statuses(stated),
+    caption="What the sources state, by source and status.",
     alt="; ".join(told) + ".",
 )
 
 # %%
-style(counts, "Claims by source and status.")
+style(counts, "What the sources state, by source and status.")
+
+# %% [markdown]
+# And apart from these, what they do not say themselves:
+
+# %%
+style(count_statuses(implied), "What they imply, by source and status.")
+
 
 # %% tags=["hide-input"]
-checked = [row for row in rows if row["status"] != "cannot be known"]
-holding = [
-    row for row in checked if row["status"] in ("confirmed", "reproduced")
-]
+def decided(some):
+    """Rows that have a verdict, and those of them that hold."""
+    found = [row for row in some if row["status"] != "cannot be known"]
+    good = ("confirmed", "reproduced")
+    return found, [row for row in found if row["status"] in good]
+
+
+checked, holding = decided(stated)
+others, right = decided(implied)
 say(
-    f"Of **{len(rows)}** claims, {len(checked)} could be decided, and **{len(holding)}** of these "
-    f"hold. {len(rows) - len(checked)} cannot be known yet, or at all; each says why."
+    f"Of **{len(stated)}** statements, {len(checked)} could be decided, and **{len(holding)}** of "
+    f"these hold. {len(stated) - len(checked)} cannot be known yet, or at all; each says why. Of "
+    f"{len(implied)} things that are implied, {len(others)} could be decided and {len(right)} hold: "
+    "they were written down because something follows from them, often from their failing."
 )
 
 # %% [markdown]
@@ -105,7 +130,7 @@ about = {
 for name, kinds in about.items():
     mine = [row for row in checked if row["kind"] in kinds]
     right = sum(row in holding for row in mine)
-    say(f"- Of {len(mine)} decided claims about {name}, {right} hold.")
+    say(f"- Of {len(mine)} decided statements about {name}, {right} hold.")
 
 # %% [markdown]
 # ## Every claim
@@ -122,12 +147,13 @@ HTML(ledger_html(rows, bibliography="../book/bibliography.html"))
 # ## What a row cannot tell
 #
 # A row is about one statement. How statements hang together, and what it means for a reader who
-# wants to build on a source, is told in the audit of that source. What was not stated has no row:
-# a source that says less has fewer claims that can fail.
+# wants to build on a source, is told in the audit of that source. What was neither stated nor
+# implied has no row: a source that says less has fewer claims that can fail.
 #
 # ## Summary
 #
 # - A claim has a place, a printed value, a check and a status.
+# - What is implied and not stated is marked so, and counted apart.
 # - A check computes, or names the other print it was compared with.
 # - *Cannot be known* is a result, and it comes with what would settle it.
 #

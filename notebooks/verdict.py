@@ -253,9 +253,9 @@ if groups:
     apart = groups.found["difference"]
     say(
         f"How much does that matter? On the {named['images']:,} images at hand the same forest has "
-        f"{interval(named['accuracy'])} when the {named['groups']} names are kept apart, "
-        f"{interval(shipped['accuracy'])} by the table of groups that ships with this book, and "
-        f"{interval(found['accuracy'])} when names that share a cell here are joined as well: a "
+        f"{named['accuracy']['value']:.3f} when the {named['groups']} names are kept apart, "
+        f"{shipped['accuracy']['value']:.3f} by the table of groups that ships with this book, and "
+        f"{found['accuracy']['value']:.3f} when names that share a cell here are joined as well: a "
         f"change of {apart['difference']:+.3f} ({apart['low']:+.3f} to {apart['high']:+.3f}). A "
         "network that can learn single cells by heart may gain more; the organisers' list of which "
         "names belong together would settle the groups."

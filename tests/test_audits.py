@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from alllib.checks import (
     poster_scores,
     sheet,
     sheet_batches,
+    sheet_neighbours,
     transfer,
     transfer_formulas,
     transfer_layers,
@@ -249,7 +251,7 @@ def test_every_claim_has_a_verdict_or_a_reason_and_no_number_is_lost(claim):
 
 def test_without_measurements_the_checks_that_need_them_say_so(workspace):
     for name in ("poster-round", "poster-round-each", "sheet-images", "sheet-resize",
-                 "sheet-normalised", "sheet-morphology", "poster-future-stopping",
+                 "sheet-normalised", "sheet-neighbours", "poster-future-stopping",
                  "poster-future-balance", "poster-future-cross-validation",
                  "poster-future-networks"):  # fmt: skip
         assert row(name)["status"] == "cannot be known"
@@ -260,11 +262,31 @@ def test_kept_measurements_bear_their_claims():
     assert row("poster-round-each")["status"] == "contradicted"
     assert row("sheet-scaling")["status"] == "cannot be known"  # the sheet does not say it
     assert row("sheet-images")["computed"] == 3_256
-    colours = row("sheet-morphology")
-    assert colours["computed"] >= 0.96
-    assert colours["status"] == "cannot be known"  # the sheet does not say it
+    beside = row("sheet-neighbours")
+    assert beside["computed"] == pytest.approx(1 - 0.36**2, abs=0.005)  # two neighbours each
+    assert beside["status"] == "contradicted"
+    assert sheet.error_ratio() == pytest.approx((1 - 0.9619) / (1 - 0.99621), abs=0.05)
     assert row("sheet-normalised")["status"] == "confirmed"
     assert "[1.48, 1.78, 2.37]" in row("sheet-scaling")["note"]
+
+
+def test_neighbours_in_training_are_counted_as_by_hand():
+    """Of 1, 2, 4 one is drawn: 1 and 2 meet with 1 of 2, 4 has no neighbour."""
+    assert sheet_neighbours.expected_share([1, 2, 4], 1) == pytest.approx((0.5 + 0.5 + 0) / 3)
+    assert sheet_neighbours.expected_share([1, 2, 3], 2) == 1
+    assert sheet_neighbours.expected_share(range(0, 20, 2), 5) == 0
+    assert sheet_neighbours.expected_share(range(9), 0) == 0
+
+
+def test_longer_training_is_judged_part_by_part():
+    assert row("poster-epochs-training")["status"] == "confirmed"
+    assert row("poster-epochs-test")["status"] == "inconsistent"
+    assert row("poster-epochs-test")["computed"] < 0
+
+
+def test_shares_that_the_log_excludes_are_told():
+    assert sheet_batches.shares_in_log([0.64, 0.16, 0.2], [131, 33]).agrees
+    assert not sheet_batches.shares_in_log([0.6, 0.2, 0.2], [131, 33]).agrees
 
 
 # How a claim that the check judges by itself, and confirms, is made to fail: another printed
@@ -272,6 +294,7 @@ def test_kept_measurements_bear_their_claims():
 PRINTED = {
     "poster-train-loss": 0.9,
     "poster-validation-loss": 0.9,
+    "sheet-parts": [0.7, 0.1, 0.2],
     "transfer-various-metrics": 0.9937,
     "transfer-trained-over": 20_000,
     "sheet-specificity": 0.5,
@@ -291,7 +314,7 @@ FACTS = {
     "poster-layer-names": {
         "poster_layers.rows_printed": [["conv2d", [2], 0], ["conv2d_1", [2], 0]]
     },
-    "poster-epochs": {
+    **dict.fromkeys(("poster-epochs-training", "poster-epochs-validation"), {
         "poster_scores.load_recipe": SimpleNamespace(
             published={
                 f"{part}accuracy{run}": 0.8
@@ -299,7 +322,7 @@ FACTS = {
                 for run in ("", "_100_epochs")
             }
         )
-    },
+    }),
     "poster-future-cross-validation": {
         "poster_future.real_runs": [],
         "baseline_runs.kept_baselines": ONE_FOLD,
@@ -356,7 +379,16 @@ def variant_run(name: str, accuracy: float, *, epochs: int = 8, patience: int = 
         "certificate": {"hash": "fold 0", "settings": {"fold": 0, "folds": 5}},
         "metrics": {"metrics": {"accuracy": {"value": accuracy}}},
     }
-    return SimpleNamespace(run=known | changed, history=range(epochs))
+    labels = pd.DataFrame({"label": ["ALL", "ALL", "ALL", "HEM"]})
+    forest = {
+        "classifier": "forest",
+        "numbers": 19,
+        "certificate": (known | changed)["certificate"]["hash"],
+        "metrics": {"accuracy": {"value": 0.876}},
+    }
+    return SimpleNamespace(
+        run=known | changed, history=range(epochs), predictions=labels, baselines=(forest,)
+    )
 
 
 def keep(monkeypatch, runs: dict[str, list]) -> None:
@@ -381,6 +413,7 @@ def test_a_run_of_a_variant_stands_beside_the_recipe_on_the_same_fold(monkeypatc
     found = judge_claim(CLAIMS["poster-future-balance"])
     assert found["status"] == "confirmed"
     assert "new: accuracy 0.734" in found["note"]
+    assert "19 numbers and a forest 0.876; the commonest class 0.750" in found["note"]
     assert "base-0 of the unchanged recipe on the same images: 0.710." in found["note"]
     keep(monkeypatch, runs | {poster.RECIPE: [other, short]})
     assert "0.600 (with other epochs)" in judge_claim(CLAIMS["poster-future-balance"])["note"]
@@ -422,7 +455,11 @@ def rows() -> list[dict]:
 def test_tables_sort_claims_by_status():
     counts = audits.status_counts(rows())
     assert counts["all"].iloc[-1] == 4
-    assert list(counts.columns)[1:-1] == [
+    assert list(counts["of these implied"]) == [0] * len(counts)
+    marked = [{**entry, "implied": True} for entry in rows()]
+    assert audits.status_counts(marked)["of these implied"].iloc[-1] == 4
+    assert audits.status_table(marked, "confirmed").statement[0].startswith("Implied: ")
+    assert list(counts.columns)[1:-2] == [
         "confirmed", "contradicted", "inconsistent", "cannot be known",
     ]  # fmt: skip
     open_ones = audits.status_table(rows(), "contradicted", "inconsistent")

@@ -227,12 +227,44 @@ def test_every_check_that_can_be_named_is_used_and_documented():
         assert {f"{module}:{name}" for name in listed} <= used
 
 
+# Rows that no source says: what its numbers, code or tables imply.
+IMPLIED = ("poster-any-order", "transfer-matrix-labels", "poster-train-recall", "poster-two-runs",
+           "poster-validation-recall", "poster-test-recall", "poster-unrelated",
+           "transfer-misprints", "report-split-twins", "report-split-fields",
+           "sheet-accuracy-part", "sheet-neighbours")  # fmt: skip
+
+
+def test_what_no_source_says_is_marked_as_implied():
+    assert all(CLAIMS[name].implied for name in IMPLIED)
+    assert not any(CLAIMS[name].implied for name in ("report-accuracy", "poster-test-accuracy"))
+    assert "sheet-morphology" not in CLAIMS
+    assert sum(claim.implied for claim in CLAIMS.values()) < len(CLAIMS) / 5
+
+
+def test_a_figure_of_another_edition_is_not_confirmed(fast):
+    for name in ("report-cancer-deaths", "report-all-deaths-2015"):
+        row = fast[name]
+        assert row["published"] != row["computed"]
+        assert row["status"] == "cannot be known"
+        assert judge_claim(replace(CLAIMS[name], published=row["computed"]))["status"] == (
+            "confirmed"
+        )
+    assert judge_claim(CLAIMS["poster-share-of-cancers"])["status"] == "cannot be known"
+
+
+def test_a_confirmed_row_prints_the_tolerance_that_it_needed(fast):
+    within = [claim for claim in CLAIMS.values() if claim.compare == "within"]
+    assert within
+    for claim in within:
+        assert show_value(claim.tolerance) in judge_claim(claim)["note"], claim.id
+
+
 # --- the rows
 
 
 def test_rows_have_their_keys_and_plain_values(fast):
-    keys = ("id", "source", "place", "kind", "statement", "check", "published", "computed",
-            "status", "reason", "note", "cite")  # fmt: skip
+    keys = ("id", "source", "place", "kind", "statement", "implied", "check", "published",
+            "computed", "status", "reason", "note", "cite")  # fmt: skip
     for row in fast.values():
         assert tuple(row) == keys
         assert row["status"] in STATUSES
@@ -328,6 +360,7 @@ def test_without_measurements_and_runs_nothing_is_known(workspace):
 def test_a_run_at_a_smaller_scale_neither_confirms_nor_refutes(fast):
     row = fast["report-alexnet-accuracy"]
     assert "Kept run" in row["note"]
+    assert re.search(r"numbers and a forest 0\.\d{3}; the commonest class 0\.\d{3}", row["note"])
     assert row["status"] == "cannot be known"
     assert row["computed"] is None
     assert "otherwise than published" in row["reason"]

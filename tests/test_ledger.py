@@ -22,6 +22,7 @@ def row(number: int, **changed) -> dict:
         "place": f"figure {number}",
         "kind": ("count", "result", "formula")[place],
         "statement": f"There are {number} things.",
+        "implied": number == 4,
         "check": "" if place == 2 else "counts:official_images",
         "published": number,
         "computed": None if place == 2 else number * 1000,
@@ -52,6 +53,13 @@ def test_every_claim_stands_in_the_table_without_a_script(tree):
         assert entry["status"] in text
         assert entry["reason"].replace("`", "") in text
         assert (entry["check"] or "no check") in text
+
+
+def test_what_a_source_implies_is_marked_before_the_statement(tree):
+    marked = {line["id"] for line in tree.select("tbody tr") if line.select(".implied")}
+    assert marked == {"claim-report-claim-4"}
+    text = tree.find(id="claim-report-claim-4").get_text()
+    assert text.startswith("implied: There are 4 things.")
 
 
 def test_what_is_written_is_escaped_and_commands_are_code(tree):

@@ -8,7 +8,7 @@ import pytest
 
 from alllib.claims import claim_rows
 from alllib.errors import ClaimError
-from alllib.statements import load_claims, published_value, read_claims
+from alllib.statements import SOURCES, load_claims, published_value, read_claims
 
 GOOD = """
 [[claim]]
@@ -41,6 +41,29 @@ def test_a_claim_is_read_and_judged():
     assert (row["published"], row["computed"], row["status"]) == (10661, 10661, "confirmed")
 
 
+def test_what_is_implied_and_how_wide_a_tolerance_is_stands_in_the_row():
+    (row,) = claim_rows(claims=read_claims(GOOD))
+    assert row["implied"] is False
+    note = 'implied = true\ntolerance = 500\nnote = "Within {tolerance}."\ncompare = "within"'
+    (row,) = claim_rows(claims=read_claims(GOOD.replace('compare = "equal"', note)))
+    assert row["implied"] is True
+    assert row["note"] == "Within 500."
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("mir2019", {"mir2019article", "mir2019report"}),
+        ("unni", {"unnithan2021poster"}),
+        ("garg2021transfor", {"garg2021transfer"}),
+    ],
+)
+def test_an_unknown_source_names_all_that_begin_so(typed, told):
+    with pytest.raises(ClaimError) as caught:
+        claim_rows(typed)
+    assert {name for name in SOURCES if name in caught.value.remedy} == told
+
+
 def test_a_claim_without_a_check_keeps_its_reason():
     (row,) = claim_rows(claims=read_claims(OPEN))
     assert (row["status"], row["reason"], row["computed"]) == (
@@ -55,6 +78,10 @@ def test_a_claim_without_a_check_keeps_its_reason():
         ('kind = "count"\n', "", "'kind' is missing"),
         ('"count"', '"counts"', "no kind 'counts'"),
         ('"mir2019report"', '"mir2020report"', "no source"),
+        ("compare =", "implied = false\ncompare =", "False is not true"),
+        ("compare =", 'implied = "yes"\ncompare =', "'yes' is not true"),
+        ('"equal"', '"within"\ntolerance = 1', "belong in the note"),
+        ('"equal"', '"equal"\nnote = "Within {tolerance}."', "belong in the note"),
         ("published = 10661", "published = {}", "{} is not a number, text or a list"),
         ("published = 10661", "published = true", "True is not"),
         ("published = 10661", "published = nan", "nan is not"),

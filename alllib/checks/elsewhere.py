@@ -9,13 +9,18 @@ from ..recipes.schema import parameter, plain
 from .counts import official_images
 from .finding import Finding
 
-__all__ = ["accuracies", "cited", "few_hundred", "in_recipe", "increasing", "margin",
+__all__ = ["accuracies", "cited", "edition", "few_hundred", "in_recipe", "increasing", "margin",
            "other_result", "printed"]  # fmt: skip
 
 
 def cited(value: Any) -> Any:
     """What the cited work says."""
     return value
+
+
+def edition(published: Any, value: Any, reason: str) -> Finding:
+    """What a cited work says, where the source may follow another edition of it."""
+    return Finding(value, reason="" if value == published else reason)
 
 
 def printed(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..baseline_runs import kept_baselines
 from ..comparison import deviation_table, recorded_runs
 from ..coverage import accuracy_interval
 from ..recipes import load_recipe
@@ -85,15 +86,43 @@ def recorded(
     value = round(scores["value"], 4)
     note = (
         f"Kept run {run.run['id']}, split by {run.run['protocol']}, "
-        f"on {sum(run.run['images'].values()):,} images: {value}."
+        f"on {sum(run.run['images'].values()):,} images: {value}"
+        f"{f' ({beside(run)})' if metric == 'accuracy' else ''}."
     )
     if rule.verdict == "cannot tell":
         reason = (
             f"The nearest kept run says nothing of the figure. {rule.reason} A run with every "
-            f"setting of the recipe would: {command}."
+            f"setting of the recipe could contradict it ({command}); the record of the source's "
+            "own run, or its predictions, would settle it."
         )
         return Finding(None, note, reason)  # a value of another run would look like an answer
     return Finding(value, f"{note} {rule.reason}", agrees=rule.verdict == "same")
+
+
+def beside(run: Record) -> str:
+    """What a handful of numbers and the commonest class score where a network was scored."""
+    usual = run.predictions.label.value_counts(normalize=True).max()
+    rows = list(run.baselines) or kept_baselines(run.run["dataset"], run.run["protocol"])
+    return _tell_beside(rows, run.run["certificate"]["hash"], usual)
+
+
+def beside_folds(pool: dict) -> str:
+    """The same of a whole cross-validation, see `comparison.pool_folds`."""
+    usual = pool["predictions"].label.value_counts(normalize=True).max()
+    rows = kept_baselines(pool["dataset"], pool["protocol"])
+    return _tell_beside(rows, pool["certificate"], usual)
+
+
+def _tell_beside(rows: list[dict], certificate: str, usual: float) -> str:
+    forests = [row for row in rows if row["classifier"] == "forest"]
+    same = [row for row in forests if row["certificate"] == certificate]
+    chosen = same or [row for row in forests if row["scheme"] == "pooled"]
+    told = f"the commonest class {usual:.3f}"
+    if not chosen:
+        return f"{told}; no forest was measured there"
+    value = chosen[0]["metrics"]["accuracy"]["value"]  # the registry names the fullest one first
+    where = "" if same else ", other draws"
+    return f"{chosen[0]['numbers']} numbers and a forest {value:.3f}{where}; {told}"
 
 
 def _scored_images(recipe: str) -> int | None:

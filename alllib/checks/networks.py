@@ -12,8 +12,8 @@ from .finding import Finding
 
 __all__ = ["auxiliary", "convolutional", "counted_layers", "hidden_activations", "kernels",
            "layer_table", "output_activations", "outputs", "parameters", "pooled_convolutions",
-           "pools", "ranked", "renumbered", "residual_depth", "residual_skip", "sides_kept",
-           "strides", "units"]  # fmt: skip
+           "pools", "ranked", "readings", "renumbered", "residual_depth", "residual_skip",
+           "sides_kept", "strides", "units"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -202,6 +202,16 @@ def ranked(recipe: str, others: list[str], quantity: str, undefined: str = "") -
     note = f"In {unit}: {recipe} {own / scale:.1f}; {told}."
     value = f"{len(less)} of {len(rest)} need less"
     return Finding(value, note, undefined, agrees=not less)
+
+
+def readings(recipes: list[str], others: list[str], undefined: str) -> Finding:
+    """Whether a network needs less than each of the others, by weights and, of each reading of
+    it, by operations: nothing can be known where the source names no measure."""
+    found = {"parameters": ranked(recipes[0], others, "parameters")}
+    found |= {f"operations of {name}": ranked(name, others, "flops") for name in recipes}
+    value = "; ".join(f"{name}: {finding.value}" for name, finding in found.items())
+    note = " ".join(finding.note for finding in found.values())
+    return Finding(value, note, undefined)
 
 
 def residual_depth(recipe: str) -> int:

@@ -8,7 +8,7 @@ from ..comparison import pool_folds
 from ..recipes import load_recipe
 from ..records import Record
 from .finding import Finding
-from .kept import real_runs
+from .kept import beside, beside_folds, real_runs
 from .poster import RECIPE
 
 __all__ = ["carried_out", "cross_validated", "systems_tried"]
@@ -57,7 +57,7 @@ def _beside_base(run: Record) -> str:
     """Accuracy of a variant, and that of the recipe itself on the same images."""
     told = (
         f"Kept run {run.run['id']}: accuracy {accuracy(run):.3f} on the {run.run['scored']} part "
-        f"after {len(run.history)} of {run.run['parameters']['epochs']} epochs"
+        f"after {len(run.history)} of {run.run['parameters']['epochs']} epochs ({beside(run)})"
     )
     same = [
         base
@@ -112,9 +112,9 @@ def _tell_folds(protocol: str, folds: int, runs: list[Record]) -> str:
         value = pooled["scores"].metrics["accuracy"].value
         each = ", ".join(f"{one:.3f}" for one in pooled["folds"])
         text += (
-            f"; of the network all {len(pooled['folds'])} (accuracy {each}; pooled {value:.3f} on "
-            f"{pooled['images']:,} images, at {pooled['input']} pixels and {pooled['epochs']} "
-            "epochs)"
+            f"; of the network all {len(pooled['folds'])} (accuracy {each}; pooled {value:.3f}, "
+            f"where {beside_folds(pooled)}, on {pooled['images']:,} images, "
+            f"at {pooled['input']} pixels and {pooled['epochs']} epochs)"
         )
     if not whole and runs:
         number = len({run.run["certificate"]["settings"]["fold"] for run in runs})
@@ -130,7 +130,8 @@ def systems_tried(recipes: Iterable[str]) -> Finding:
         asked = load_recipe(name).architecture.weights
         runs = [run for run in real_runs(name) if run.run["dataset"] == own]
         told += [
-            f"{run.run['id']} (weights at the start: {run.run['weights']}): {accuracy(run):.3f}"
+            f"{run.run['id']} (weights at the start: {run.run['weights']}): {accuracy(run):.3f}, "
+            f"where {beside(run)}"
             for run in runs
         ]
         if not any(run.run["weights"] == asked for run in runs):

@@ -7,12 +7,12 @@ from itertools import combinations_with_replacement
 
 from ..recipes import load_recipe
 from .finding import Finding
-from .sheet import RECIPE, classes, part_sizes
+from .sheet import RECIPE, RELEASED, classes, part_sizes
 
 __all__ = [
     "attainable", "batch_count", "batch_counts", "batch_means", "batches", "expected_recall",
-    "faultless_epoch", "faultless_recall", "fitting_parts", "harmonic", "specificity_of_two",
-    "test_part",
+    "faultless_epoch", "faultless_recall", "fitting_parts", "harmonic", "shares_in_log",
+    "specificity_of_two", "test_part",
 ]  # fmt: skip
 
 
@@ -153,6 +153,26 @@ def faultless_epoch(published: list) -> Finding:
 def batch_count(part: str) -> int:
     """Batches of a part."""
     return len(batches(sum(part_sizes()[part].values())))
+
+
+def shares_in_log(published: list, logged: list[int]) -> Finding:
+    """Whether each share is among those for which so many batches are logged.
+
+    Parameters
+    ----------
+    published : list of float
+        Shares of training, validation and test part.
+    logged : list of int
+        Batches of an epoch in training and in validation.
+    """
+    size, total = load_recipe(RECIPE).training.batch, sum(RELEASED.values())
+    sizes = [(size * (number - 1) + 1, size * number) for number in logged]
+    rest = [total - sum(high for _, high in sizes), total - sum(low for low, _ in sizes)]
+    spans = [(low / total, high / total) for low, high in [*sizes, rest]]
+    return Finding(
+        ", ".join(f"{low:.3f} to {high:.3f}" for low, high in spans),
+        agrees=all(low <= one <= high for one, (low, high) in zip(published, spans, strict=True)),
+    )
 
 
 def batch_counts() -> list[int]:
