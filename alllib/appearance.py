@@ -10,9 +10,9 @@ from .cropping import find_nucleus
 from .errors import DataError
 from .images import read_image
 from .parallel import map_images
-from .studies import Study, save_study
+from .splits import require_subjects
 
-__all__ = ["OUTLINES", "measure_inputs", "measure_outlines", "record_inputs", "record_outlines"]
+__all__ = ["OUTLINES", "measure_inputs", "measure_outlines", "rate_outlines"]
 
 OUTLINES = ("circularity", "solidity")
 
@@ -55,33 +55,37 @@ def _outline(path: str) -> list[float]:
     return [4 * np.pi * area / length**2, area / hull]
 
 
-def record_outlines(cells: pd.DataFrame, *, resamples: int = 1000, seed: int = 2019) -> Study:
-    """Measure and keep how well roundness tells HEM from ALL: `outlines` of a data set.
+def rate_outlines(cells: pd.DataFrame, *, resamples: int = 1000, seed: int = 2019) -> dict:
+    """How well roundness tells HEM from ALL.
 
     Parameters
     ----------
     cells : pandas.DataFrame
-        Cell table with labels and groups.
+        Cell table with groups; rows without a label are left out.
     resamples : int
         Of the groups of each class, for the intervals.
     seed : int
 
     Returns
     -------
-    Study
-        `found` has for each of `OUTLINES` the area under the curve `auc`, its 95 % interval
-        `low` and `high`, and the quartiles of `ALL` and `HEM`.
+    dict
+        For each of `OUTLINES` the area under the curve `auc`, its 95 % interval `low` and
+        `high`, and the quartiles of `ALL` and `HEM`.
+
+    Raises
+    ------
+    SplitError
+        When an image names no subject.
+    DataError, ImageError
+        As `measure_outlines`.
     """
-    table = cells[cells.label.notna()].reset_index(drop=True)
-    table.attrs = dict(cells.attrs)
+    table = require_subjects(cells[cells.label.notna()].reset_index(drop=True))
     values, normal = measure_outlines(table), (table.label == "HEM").to_numpy()
     rng = np.random.default_rng(seed)
-    found = {
+    return {
         name: _separation(values[name].to_numpy(), normal, table.group.to_numpy(), resamples, rng)
         for name in OUTLINES
     }
-    settings = {"seed": seed, "resamples": resamples, "by": "group"}
-    return save_study("outlines", table, found, settings=settings)
 
 
 def _separation(
@@ -144,8 +148,3 @@ def _colours(path: str) -> list[float]:
     image = read_image(path).astype(np.float64) / 255
     height, width = image.shape[:2]
     return [*image.mean(axis=(0, 1)), *(image**2).mean(axis=(0, 1)), width, height]
-
-
-def record_inputs(cells: pd.DataFrame) -> Study:
-    """Measure and keep `measure_inputs` of a data set, as the study `inputs`."""
-    return save_study("inputs", cells, measure_inputs(cells))

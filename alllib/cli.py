@@ -98,10 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("laboratory", help="measure what each published mistake does"),
         _run_laboratory,
     )
-    study = commands.add_parser("study", help="measure a smaller study again, and keep it")
-    study.add_argument("topic", help="like coverage, seeds or outlines; a wrong word lists all")
-    study.add_argument("root", help="folder of images, or the name of a data set")
-    study.set_defaults(command=_record_study)
+    _add_topics(commands.add_parser("study", help="measure one of the smaller studies"))
     results = commands.add_parser("results", help="list finished runs with their metrics")
     results.add_argument("folder", nargs="?", help="folder of records (default: results and runs)")
     results.add_argument("--json", action="store_true", help="print JSON")
@@ -115,8 +112,12 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     check.add_argument("root", type=Path)
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(command=_check_data)
-    duplicates = verbs.add_parser("duplicates", help="find images that show the same cell")
-    duplicates.add_argument("--planted", metavar="N", type=int, default=0,
+    duplicates = verbs.add_parser(
+        "duplicates", help="find images that show the same cell",
+        description="Find images that show the same cell. The folder must be a data set with "
+        "images of every class, although the search itself reads no class.",
+    )  # fmt: skip
+    duplicates.add_argument("--planted", metavar="N", type=int,
                             help="then plant N copies, and see how many are found")  # fmt: skip
     duplicates.add_argument("--groups", action="store_true",
                             help="then score a forest by the groups that were found")  # fmt: skip
@@ -197,6 +198,17 @@ def _add_claims(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", help="claims of one source, like mir2019report")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(command=_check_claims)
+
+
+def _add_topics(parser: argparse.ArgumentParser) -> None:
+    from .measurements import MEASUREMENTS
+
+    width = max(map(len, MEASUREMENTS))
+    topics = (f"  {name:<{width}}  {study.title}" for name, study in MEASUREMENTS.items())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(["topics:", *topics])
+    parser.add_argument("topic", metavar="TOPIC", help="one of those below")
+    _add_study(parser, _run_study)
 
 
 def _add_study(parser: argparse.ArgumentParser, command: Callable) -> None:
@@ -408,15 +420,16 @@ def _find_duplicates(given: argparse.Namespace) -> None:
     from .studies import save_study
 
     cells = _cells(given.root)
-    if given.planted:  # said before a search of minutes
-        check_count(cells, given.planted)
+    planted = given.planted is not None
+    if planted:  # said before a search of minutes
+        check_count(cells, given.planted, where="--planted")
     if given.groups:
         require_subjects(cells)
     found = find_duplicates(cells)
     told = describe_duplicates(found)
     if given.record:
         save_study("duplicates", cells, measure_duplicates(cells, found), settings=LIMITS)
-    if given.planted:
+    if planted:
         result = vars(measure_search(cells, found, count=given.planted))
         told["planted"] = result
         if given.record:
@@ -432,7 +445,7 @@ def _find_duplicates(given: argparse.Namespace) -> None:
     print(duplicate_table(found))
     if given.groups:
         print(grouping_table(told["groupings"]).to_string(index=False))
-    if given.planted:
+    if planted:
         print(f"{result['found']} of {result['planted']} planted copies found, "
               f"{result['wrong']} of {result['pairs']} pairs wrong")  # fmt: skip
 
@@ -448,12 +461,18 @@ def _run_laboratory(given: argparse.Namespace) -> None:
     print(json.dumps(rows, indent=2) if given.json else effect_text(effects))
 
 
-def _record_study(given: argparse.Namespace) -> None:
-    from .measurements import get_measurement
-    from .studies import tell_study
+def _run_study(given: argparse.Namespace) -> None:
+    from .measurements import get_measurement, measured_text, run_measurement
+    from .studies import save_study, tell_study
 
-    study = get_measurement(given.topic)  # a wrong word is said before images are read
-    print(tell_study(study.record(_cells(given.root))))
+    get_measurement(given.topic)  # a wrong word is said before images are read
+    study = run_measurement(given.topic, _cells(given.root))
+    kept = None
+    if given.record:
+        kept = save_study(given.topic, study.cells, study.found, settings=study.settings)
+    print(json.dumps(study.found, indent=2) if given.json else measured_text(study.found))
+    if kept and not given.json:
+        print(tell_study(kept))
 
 
 def _cells(root: str):

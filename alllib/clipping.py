@@ -1,4 +1,4 @@
-"""What a centred crop cuts off the nuclei of a data set: measured once, kept for the ledger."""
+"""What a centred crop cuts off the nuclei of a data set."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from scipy.stats import rankdata
 
 from .cropping import count_clipped, crop_center, find_nucleus, measure_nuclei
 from .images import read_image
-from .studies import Study, save_study
 
-__all__ = ["measure_clipping", "record_clipping"]
+__all__ = ["measure_clipping"]
 
 FEW = 50  # pixels: less may be noise of the compression and not nucleus
 
@@ -63,11 +62,6 @@ def measure_clipping(cells: pd.DataFrame, crop: int = 400) -> dict:
         "median_loss": round(float((lost / clipped.area).median()), 5) if len(clipped) else 0.0,
         "area_auc": round(_auc(nuclei), 4),
     }
-
-
-def record_clipping(cells: pd.DataFrame, crop: int = 400) -> Study:
-    """Measure and keep it as the study `crops`, see `measure_clipping`."""
-    return save_study("crops", cells, measure_clipping(cells, crop), settings={"crop": crop})
 
 
 def _lost(path: str, crop: int) -> int:

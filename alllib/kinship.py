@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,7 @@ from .chance import expect_chance
 from .datasets import DATASETS
 from .downloads import official_files
 from .duplicates import KINDS, Duplicates, describe_duplicates
+from .errors import SplitError
 from .merges import against_table
 from .splits import make_split
 
@@ -20,6 +23,7 @@ __all__ = [
     "shared_rows",
 ]
 
+_log = logging.getLogger(__name__)
 BINS = np.round(np.linspace(-0.2, 1, 61), 2)  # of the likeness of compared pairs
 
 
@@ -116,7 +120,8 @@ def shared_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:
 def leak_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:
     """Images of the scored part that show a cell of the training part, under each protocol.
 
-    The last row splits by the groups that were found, instead of those of the table.
+    The last row splits by the groups that were found, instead of those of the table. A
+    protocol that needs more groups or fields than there are has no row, and a warning says why.
 
     Returns
     -------
@@ -131,10 +136,15 @@ def leak_rows(duplicates: Duplicates, cells: pd.DataFrame) -> list[dict]:
         regrouped = cells.assign(group=cells.subject.map(duplicates.groups).astype("string"))
         regrouped.attrs = dict(cells.attrs)
         tables.append(("group found here", "group", regrouped))
-    return [
-        {"protocol": title, **_leak(make_split(table, name).cells, duplicates)}
-        for title, name, table in tables
-    ]
+    rows = []
+    for title, name, table in tables:
+        try:
+            split = make_split(table, name)
+        except SplitError as error:  # a search of hours must not be lost for it
+            _log.warning("No leaks are counted for the split by %s: %s", title, error.what)
+            continue
+        rows.append({"protocol": title, **_leak(split.cells, duplicates)})
+    return rows
 
 
 def phase_rows() -> list[dict]:

@@ -109,8 +109,12 @@ def measure_search(
     return score_planted(find_duplicates(both), plan, known=before)
 
 
-def check_count(cells: pd.DataFrame, count: int, *, originals: int = ORIGINALS) -> None:
+def check_count(
+    cells: pd.DataFrame, count: int, *, originals: int = ORIGINALS, where: str = "count"
+) -> None:
     """Refuse a number of copies that cannot be planted, before anything is searched.
+
+    `where` is the name under which the number was given.
 
     Raises
     ------
@@ -121,7 +125,7 @@ def check_count(cells: pd.DataFrame, count: int, *, originals: int = ORIGINALS) 
     if not 1 <= count <= among:
         raise ParameterError(
             f"{count} copies cannot be planted among {among} images.",
-            where="count",
+            where=where,
             remedy=f"Give a number from 1 to {among}.",
         )
 

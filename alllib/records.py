@@ -199,13 +199,19 @@ def list_records(folder: str | Path | None = None) -> list[Record]:
     Raises
     ------
     RecordError
-        When the folder was given and is not there.
+        When the folder was given and is not there, or is a file.
     """
     if folder is None:
         recorded = _records_below(workspace() / "results")
         known = {(record.run["id"], record.run["finished"]) for record in recorded}
         own = _records_below(workspace() / "runs")
         return recorded + [r for r in own if (r.run["id"], r.run["finished"]) not in known]
+    if Path(folder).is_file():
+        raise RecordError(
+            "This is a file, and a folder is needed.",
+            where=folder,
+            remedy="Give the folder that holds the folders of the runs.",
+        )
     if not Path(folder).is_dir():
         raise RecordError(
             "There is no such folder.", where=folder, remedy="Check the spelling of the path."

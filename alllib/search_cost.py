@@ -9,12 +9,9 @@ import psutil
 from joblib import cpu_count
 
 from .backend import peak_memory
-from .duplicates import LIMITS, find_duplicates
-from .studies import Study, save_study
+from .duplicates import find_duplicates
 
-__all__ = ["measure_cost", "record_cost", "tell_cost"]
-
-TOPIC = "duplicate-cost"
+__all__ = ["join_tables", "measure_cost", "tell_cost"]
 
 
 def measure_cost(cells: pd.DataFrame) -> dict:
@@ -61,31 +58,23 @@ def _busy() -> float:
     return times.user + times.system + getattr(times, "nice", 0.0)
 
 
-def record_cost(cells: pd.DataFrame, *, made: pd.DataFrame | None = None) -> Study:
-    """Measure the search on a data set, and keep it with the book.
+def join_tables(cells: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
+    """Both cell tables as one, so that a search is of more images.
 
     Parameters
     ----------
     cells : pandas.DataFrame
-        Cell table of the data set; its `attrs` name it.
-    made : pandas.DataFrame, optional
-        Cell table of synthetic images that are searched with it, to make up the number.
+        Cell table of the data set; the result has its `attrs`.
+    made : pandas.DataFrame
+        Cell table of another data set, whose images have other names.
 
     Returns
     -------
-    Study
-        Written to `results/study/duplicate-cost-<dataset>.json`.
-
-    Raises
-    ------
-    DiskError
-        When the disk is full or read-only. And see `measure_cost`.
+    pandas.DataFrame
     """
-    tables = {t.attrs.get("dataset", ""): t for t in (cells, made) if t is not None}
-    both = pd.concat(tables.values(), ignore_index=True)
+    both = pd.concat([cells, made], ignore_index=True)
     both.attrs = dict(cells.attrs)
-    of = {name: len(table) for name, table in tables.items()}
-    return save_study(TOPIC, both, {**measure_cost(both), "of": of}, settings=LIMITS)
+    return both
 
 
 def tell_cost(found: dict) -> str:

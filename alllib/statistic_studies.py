@@ -25,11 +25,10 @@ from .evaluation import score_predictions
 from .files import hash_json
 from .records import Record
 from .splits import make_split, scored_part
-from .studies import Study, save_study
 
-__all__ = ["GROUPS", "calibrate", "coverage_table", "forest_seeds", "group_sizes",
-           "network_seeds", "record_calibration", "record_coverage",
-           "record_seeds", "seed_row"]  # fmt: skip
+__all__ = ["GROUPS", "calibrate", "calibrate_forest", "coverage_table", "forest_seeds",
+           "group_sizes", "measure_coverage", "network_seeds", "seed_row",
+           "training_cells"]  # fmt: skip
 
 GROUPS = (2, 3, 6, 13, 26)  # of each class, in simulated studies
 LEAST = 0.005  # least correlation simulated; a beta distribution has none of 0
@@ -115,48 +114,62 @@ def coverage_table(
     return table[["design", *(name for name in table if name != "design")]]
 
 
-def record_coverage(
-    cells: pd.DataFrame, predictions: pd.DataFrame, *, repeats: int = 4000, seed: int = 1
-) -> Study:
-    """Measure the coverage on the group sizes of a data set, and keep it with the book.
+def measure_coverage(
+    cells: pd.DataFrame,
+    predictions: pd.DataFrame,
+    *,
+    repeats: int = 4000,
+    resamples: int = 500,
+    seed: int = 1,
+) -> dict:
+    """Coverage on the group sizes of a data set.
 
     Parameters
     ----------
     cells : pandas.DataFrame
         Cell table, of which no image is needed: `downloads.official_cells()` will do. The
-        training images of the official folds are taken.
+        images of `training_cells` are taken.
     predictions : pandas.DataFrame
         As of `coverage_table`.
-    repeats, seed : int
+    repeats, resamples, seed : int
 
     Returns
     -------
-    Study
-        Topic `coverage`: `rows` of `coverage_table`, `setting` (accuracy and correlation by
-        class), `sizes`.
+    dict
+        `rows` of `coverage_table`, `setting` (accuracy and correlation by class), `sizes`.
 
     Raises
     ------
-    DataError, DiskError
-        As `coverage_table` and `studies.save_study`.
+    DataError
+        As `group_sizes` and `coverage_table`.
     """
-    cells = _training(cells)
+    cells = training_cells(cells)
     sizes = group_sizes(cells)
     designs = {}
     for fold, part in cells.groupby("fold"):
         held = group_sizes(part)
         designs[f"{fold}: " + " + ".join(str(len(held[label])) for label in sizes)] = held
     designs["all: " + " + ".join(str(len(held)) for held in sizes.values())] = sizes
-    table = coverage_table(sizes, predictions, designs=designs, repeats=repeats, seed=seed)
+    table = coverage_table(
+        sizes, predictions, designs=designs, repeats=repeats, resamples=resamples, seed=seed
+    )
     setting = within_correlation(predictions).to_dict("records")
-    return save_study(
-        "coverage", cells, {"rows": _plain(table), "setting": setting, "sizes": sizes},
-        settings={"repeats": repeats, "resamples": 500, "seed": seed},
-    )  # fmt: skip
+    return {"rows": _plain(table), "setting": setting, "sizes": sizes}
 
 
-def _training(cells: pd.DataFrame) -> pd.DataFrame:
-    """Labelled images of the official folds; the data set's name stays."""
+def training_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """Labelled images of the official folds, without those of the test phases.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Cell table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the `attrs` of `cells`.
+    """
     chosen = cells[cells.label.notna() & ~cells.fold.isin(["preliminary", "final"])]
     chosen = chosen.reset_index(drop=True)
     chosen.attrs = dict(cells.attrs)
@@ -248,17 +261,6 @@ def seed_row(system: str, title: str, values: Iterable[float], **facts) -> dict:
     return {"system": system, "title": title, "values": values, "spread": spread.as_dict()} | facts
 
 
-def record_seeds(cells: pd.DataFrame, rows: list[dict]) -> Study:
-    """Keep rows of `seed_row` with the book, topic `seeds`; see `agreement.kept_spread`.
-
-    Raises
-    ------
-    DiskError
-        When the disk is full or read-only.
-    """
-    return save_study("seeds", cells, {"rows": rows})
-
-
 def calibrate(predictions: pd.DataFrame, positive: str, *, sensitivity: float = 0.95) -> dict:
     """Temperature and thresholds fitted on the validation part, and what they do in the test part.
 
@@ -328,10 +330,10 @@ def _tried(threshold: Threshold, test: pd.DataFrame) -> dict:
     }
 
 
-def record_calibration(
+def calibrate_forest(
     cells: pd.DataFrame, numbers: pd.DataFrame, *, protocol: str = "group", seed: int = 1
-) -> Study:
-    """Calibrate the forest on nineteen numbers on one split, and keep it with the book.
+) -> dict:
+    """Calibrate the forest on nineteen numbers on one split.
 
     Parameters
     ----------
@@ -346,22 +348,21 @@ def record_calibration(
 
     Returns
     -------
-    Study
-        Topic `calibration`, see `calibrate`; with `protocol`, `certificate` and `groups`, the
-        number of subject groups of each class in the validation and the test part.
+    dict
+        See `calibrate`; with `protocol`, `certificate` and `groups`, the number of subject
+        groups of each class in the validation and the test part.
 
     Raises
     ------
-    DataError, SplitError, DiskError
-        As `calibrate`, `baselines.predict_baseline` and `studies.save_study`.
+    DataError, SplitError
+        As `calibrate` and `baselines.predict_baseline`.
     """
     split = make_split(cells, protocol)
     predictions = predict_baseline(get_baseline("nineteen"), split, numbers, seed=seed)
     positive = get_dataset(cells.attrs["dataset"]).positive
     counts = predictions.groupby(["part", "label"]).group.nunique().unstack()
-    found = calibrate(predictions, positive) | {
+    return calibrate(predictions, positive) | {
         "protocol": protocol,
         "certificate": split.certificate["hash"],
         "groups": {part: {k: int(n) for k, n in row.items()} for part, row in counts.iterrows()},
     }
-    return save_study("calibration", cells, found, settings={"seed": seed})

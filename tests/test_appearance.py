@@ -7,14 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from alllib.appearance import (
-    OUTLINES,
-    measure_inputs,
-    measure_outlines,
-    record_inputs,
-    record_outlines,
-)
-from alllib.errors import DataError
+from alllib.appearance import OUTLINES, measure_inputs, measure_outlines, rate_outlines
+from alllib.errors import DataError, SplitError
 from alllib.studies import read_study
 
 
@@ -35,7 +29,7 @@ def cells(tmp_path) -> pd.DataFrame:
         path = tmp_path / f"{k}.png"
         Image.fromarray(blob("disc" if k % 2 else "cleft", 120 + k)).save(path)
         rows.append({"image": str(k), "path": str(path), "label": label, "group": f"{label}{k}"})
-    table = pd.DataFrame(rows).assign(sha256="0")
+    table = pd.DataFrame(rows).assign(sha256="0", subject=[row["group"] for row in rows])
     table.attrs["dataset"] = "synthetic"
     return table
 
@@ -54,16 +48,25 @@ def test_an_image_without_a_nucleus_is_refused(cells, tmp_path):
         measure_outlines(cells)
 
 
-def test_the_measurement_is_kept_with_an_interval(cells, workspace):
-    record_outlines(cells, resamples=20)
-    found = read_study("outlines", "synthetic").found
+def test_outlines_without_subjects_are_refused_before_an_image_is_read(cells):
+    nobody = cells.assign(subject=pd.NA, group=pd.NA, path="nowhere.png")
+    with pytest.raises(SplitError, match="8 name none"):
+        rate_outlines(nobody, resamples=2)
+    unlabelled = cells.assign(label=cells.label.where(cells.index > 1))  # no class, no subject
+    unlabelled.loc[:1, ["subject", "group", "path"]] = [pd.NA, pd.NA, "nowhere.png"]
+    assert rate_outlines(unlabelled, resamples=2) == rate_outlines(cells[2:], resamples=2)
+
+
+def test_the_area_under_the_curve_has_an_interval(cells):
+    found = rate_outlines(cells, resamples=20)
+    assert found == rate_outlines(cells, resamples=20)
     assert set(found) == set(OUTLINES)
     for value in found.values():
         assert value["low"] <= value["auc"] == 1 <= value["high"]
         assert value["ALL"] == sorted(value["ALL"])
 
 
-def test_inputs_are_averaged_over_pixels(tmp_path, workspace):
+def test_inputs_are_averaged_over_pixels(tmp_path):
     for name, level in (("a", 0), ("b", 255)):
         Image.fromarray(np.full((10, 20, 3), level, np.uint8)).save(tmp_path / f"{name}.png")
     table = pd.DataFrame(
@@ -75,7 +78,7 @@ def test_inputs_are_averaged_over_pixels(tmp_path, workspace):
     assert found["mean"] == [0.5] * 3
     assert found["deviation"] == [0.5] * 3
     assert found["sides"] == [[20, 10]]
-    assert record_inputs(table).found["classes"] == {"x": 1, "y": 1}
+    assert found["classes"] == {"x": 1, "y": 1}
 
 
 @pytest.mark.slow

@@ -233,6 +233,11 @@ def test_results_refuses_a_folder_that_is_not_there(place, capsys):
     assert str(place / "resluts") in refused(capsys, "results", str(place / "resluts"))
 
 
+def test_results_of_a_file_says_that_it_is_one(capsys):
+    said = refused(capsys, "results", "README.md")
+    assert "This is a file" in said and "README.md" in said
+
+
 def test_results_leaves_out_a_damaged_record_and_names_it(place):
     (place / "runs" / "broken").mkdir(parents=True)
     done = subprocess.run(
@@ -508,7 +513,9 @@ def test_duplicates_are_found_and_kept(tiny, place, capsys, monkeypatch):
     words = ("data", "duplicates", str(tiny), "--planted")
     monkeypatch.setattr("alllib.duplicates.find_duplicates", None)  # said before any search
     assert "5000 copies" in refused(capsys, *words, "5000")
-    assert "-1 copies" in refused(capsys, *words, "-1")
+    for wrong in ("-1", "0"):
+        said = refused(capsys, *words, wrong)
+        assert f"{wrong} copies" in said and "where: --planted" in said
 
 
 def test_baselines_are_scored_and_kept(tiny, place, capsys):
@@ -517,6 +524,16 @@ def test_baselines_are_scored_and_kept(tiny, place, capsys):
     assert {row["protocol"] for row in rows} == {"image", "field", "subject", "group", "folds"}
     kept = json.loads((place / "results" / "study" / "baselines-synthetic.json").read_text())
     assert kept["found"]["rows"] == rows
+
+
+def test_duplicates_of_a_small_set_are_kept_without_the_splits_it_is_too_small_for(place, capsys):
+    few = SyntheticDesign(images=48, subjects=12, size=32, format="png")
+    root = make_dataset(place / "few", few, progress=False)
+    assert main(["data", "duplicates", str(root), "--record"]) == 0
+    kept = json.loads((place / "results" / "study" / "duplicates-synthetic.json").read_text())
+    assert kept["found"]["images"] == 48
+    counted = [row["protocol"] for row in kept["found"]["leaks"]]
+    assert "image" in counted and "group" not in counted
 
 
 @pytest.mark.parametrize("command", [["data", "duplicates"], ["baselines"], ["laboratory"]])

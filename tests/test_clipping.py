@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from alllib.clipping import measure_clipping, record_clipping
+from alllib.clipping import measure_clipping
 from alllib.errors import DataError
-from alllib.studies import read_study
 
 SIDE, CROP = 60, 40  # the crop keeps rows and columns 10 to 49
 
@@ -61,13 +60,6 @@ def test_the_area_tells_the_classes_apart(cells):
     assert measure_clipping(swapped, CROP)["area_auc"] == 0
     even = cells.assign(label=["ALL", "HEM", "HEM", "ALL", "HEM"])  # 3.5 of 6 pairs
     assert measure_clipping(even, CROP)["area_auc"] == round(3.5 / 6, 4)
-
-
-def test_the_measurement_is_kept(cells, workspace):
-    kept = record_clipping(cells, CROP)
-    assert read_study("crops", "cnmc2019") == kept
-    assert kept.settings == {"crop": CROP}
-    assert kept.found == measure_clipping(cells, CROP)
 
 
 def test_a_black_image_is_an_error(cells, tmp_path):

@@ -121,6 +121,13 @@ def test_leaks_follow_the_pairs():
     assert all(row["exact"] <= row["with_twin"] <= row["images"] for row in leaks.values())
 
 
+def test_a_protocol_that_a_set_is_too_small_for_has_no_row_and_a_warning(caplog):
+    cells = table(["1", "2", "3", "4", "H1", "H2", "H3", "H4"])
+    rows = leak_rows(duplicates(cells, pair(cells, 0, 1)), cells)
+    assert [row["protocol"] for row in rows] == ["image"]
+    assert "split by group: Class ALL has 4 groups, too few" in caplog.text
+
+
 def test_likeness_is_counted_apart_for_turned_pairs():
     cells = table(["1", "2"])
     compared = pd.DataFrame({"symmetry": [0, 3, 5, 0], "likeness": [0.95, 0.4, -0.9, 1.0],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ from alllib import laboratory
 from alllib.datasets import load_cells
 from alllib.downloads import official_files
 from alllib.errors import DataError, ParameterError, SplitError
-from alllib.laboratory import MISTAKES, Effect, measure_effect
+from alllib.laboratory import MISTAKES, Effect, counting, measure_effect
 from alllib.laboratory.copies import copy_shares, count_copies, expected_copies
 from alllib.laboratory.counting import (
+    _rate_batches,
     average_batches,
     leave_dropout_on,
     praise_majority,
@@ -441,6 +443,47 @@ def test_batches_in_the_order_of_classes_halve_the_recall(learned):
     recall = found["recall", "class after class"]
     assert recall.honest == 1 and 0.5 < recall.mistaken < 0.75
     assert found["accuracy", "shuffled"].difference == 0  # all are right in each batch
+
+
+def batch_rows(sizes, repeats: int = 1) -> pd.DataFrame:
+    """Groups of these sizes in turn of either class; the first of each four images is missed."""
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    one = pd.DataFrame({"true": group % 2, "group": group, "image": np.arange(len(group))})
+    one["called"] = np.where(one.image % 4 == 0, 1 - one.true, one.true)
+    parts = [one.assign(repeat=n, label=one.true.map({0: "ALL", 1: "HEM"})) for n in range(repeats)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_draws_have_as_many_images_as_the_table_in_batches_of_the_same_sizes(monkeypatch):
+    table = batch_rows([30, 3, 9, 14, 2, 11], repeats=2)
+    seen = []
+    monkeypatch.setattr(counting, "score_batches", lambda true, *rest, **more: (
+        seen.append(len(true)) or score_batches(true, *rest, **more)))  # fmt: skip
+    rate = partial(_rate_batches, metric="accuracy", ordered=False, classes=2)
+    for weights in draw_weights(table, repeats=True, resamples=30):
+        rate(table, weights)
+    assert set(seen) == {len(table) // 2}
+
+
+def test_a_repeat_drawn_twice_counts_twice():
+    table = batch_rows([16, 16, 16, 16], repeats=2)
+    table.loc[table["repeat"] == 1, "called"] = table.true  # the second is always right
+    rate = partial(_rate_batches, metric="accuracy", ordered=False, classes=2)
+    both, half = np.repeat([1, 2], 64), np.ones(128, int)
+    assert rate(table, half) == pytest.approx(((0.75 + 1) / 2,) * 2)
+    assert rate(table, both) == pytest.approx(((0.75 + 2) / 3,) * 2)
+    assert np.isnan(rate(table, 0 * half)).all()
+
+
+def test_a_last_batch_of_one_image_is_one_in_each_draw_too():
+    table = batch_rows([7, 18, 3, 11, 6, 2, 14, 5, 9, 12, 4, 8, 5, 10, 6, 9])
+    assert len(table) == 8 * counting.BATCH + 1
+    table["called"] = table.true  # all right: only a batch that lacks class 0 can cost recall
+    rate = partial(_rate_batches, metric="recall", ordered=False, classes=2)
+    lost = [np.subtract(*rate(table, weights)) for weights in draw_weights(table, resamples=200)]
+    assert set(np.round(lost, 6)) == {0, round(1 / 9, 6)}
+    # The last image is of class 1 in about half of the draws, as it may be in the table itself.
+    assert 0.35 < np.mean(np.array(lost) > 0) < 0.65
 
 
 def test_dropout_left_on(learned):

@@ -255,6 +255,10 @@ def test_a_workspace_without_runs_lists_nothing():
 def test_a_folder_that_was_named_must_be_there(place):
     with pytest.raises(RecordError, match="no such folder"):
         list_records(place / "resluts")
+    (place / "file").write_text("no record")
+    with pytest.raises(RecordError, match="This is a file") as caught:
+        list_records(place / "file")
+    assert caught.value.where == place / "file"
     (place / "results").mkdir()
     assert list_records(place / "results") == []
 

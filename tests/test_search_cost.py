@@ -10,8 +10,7 @@ from test_duplicates import nucleus, write_table
 
 from alllib import search_cost
 from alllib.errors import ImageError
-from alllib.search_cost import measure_cost, record_cost, tell_cost
-from alllib.studies import read_study
+from alllib.search_cost import join_tables, measure_cost, tell_cost
 
 
 @pytest.fixture
@@ -45,13 +44,12 @@ class _Nothing:
     pairs = ()
 
 
-def test_kept_cost_says_what_was_searched(cells, tmp_path, workspace):
+def test_two_tables_are_searched_as_one(cells, tmp_path):
     made = write_table(tmp_path / "made", {f"made{n}": nucleus(n + 50, 64) for n in range(3)})
     made.attrs["dataset"] = "synthetic"
-    record_cost(cells, made=made)
-    study = read_study("duplicate-cost", "cnmc2019")
-    assert study.found["of"] == {"cnmc2019": 4, "synthetic": 3}
-    assert study.images == study.found["images"] == 7
+    both = join_tables(cells, made)
+    assert both.attrs == {"dataset": "cnmc2019"} and both.index.is_unique
+    assert measure_cost(both)["images"] == 7
 
 
 def test_sentence_has_every_figure():

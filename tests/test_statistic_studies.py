@@ -17,15 +17,15 @@ from alllib.errors import DataError
 from alllib.splits import make_split
 from alllib.statistic_studies import (
     calibrate,
+    calibrate_forest,
     coverage_table,
     forest_seeds,
     group_sizes,
-    record_calibration,
-    record_coverage,
-    record_seeds,
+    measure_coverage,
     seed_row,
+    training_cells,
 )
-from alllib.studies import read_study
+from alllib.studies import save_study
 
 
 @pytest.fixture(scope="module")
@@ -67,21 +67,23 @@ def test_coverage_has_a_row_per_design_and_method(predictions):
     assert len(table) == 6 and table.coverage.between(0, 1).all()
 
 
-def test_coverage_of_the_official_groups_is_kept(workspace, predictions):
-    study = record_coverage(official_cells(), predictions, repeats=4)
-    assert study.dataset == "cnmc2019" and study.images == 10661
-    assert read_study("coverage", "cnmc2019").found == json.loads(json.dumps(study.found))
-    designs = {row["design"] for row in study.found["rows"]}
+def test_coverage_of_the_official_groups(predictions):
+    cells = official_cells()
+    assert len(training_cells(cells)) == 10661
+    found = measure_coverage(cells, predictions, repeats=4, resamples=20)
+    assert json.loads(json.dumps(found)) == found
+    designs = {row["design"] for row in found["rows"]}
     assert {"3 + 3", "fold_1: 11 + 3"} <= designs and any(d.startswith("all") for d in designs)
 
 
-def test_seeds_of_the_forest_are_kept(workspace, cells):
+def test_seeds_of_the_forest_and_of_a_network(workspace, cells):
     row = forest_seeds(cells, make_numbers(cells), "group", seeds=(1, 2, 3))
     assert len(row["values"]) == 3 and row["spread"]["seeds"] == 3
     assert row["certificate"] == make_split(cells, "group").certificate["hash"]
     named = cells.copy()
     named.attrs["dataset"] = "cnmc2019"
-    record_seeds(named, [row, seed_row("network", "a network", [0.5, 0.9], scale="tiny")])
+    rows = [row, seed_row("network", "a network", [0.5, 0.9], scale="tiny")]
+    save_study("seeds", named, {"rows": rows})
     assert kept_spread().deviation == pytest.approx(np.std([0.5, 0.9], ddof=1))
 
 
@@ -102,8 +104,8 @@ def test_calibration_is_fitted_on_validation_and_tried_on_test():
         calibrate(test.assign(part="test"), "ALL")
 
 
-def test_calibration_of_the_forest_is_kept(workspace, cells):
-    study = record_calibration(cells, make_numbers(cells))
-    assert study.found["certificate"] == make_split(cells, "group").certificate["hash"]
-    assert set(study.found["groups"]) == {"test", "validation"}
-    assert read_study("calibration", "synthetic").found["temperature"] > 0
+def test_calibration_of_the_forest(cells):
+    found = calibrate_forest(cells, make_numbers(cells))
+    assert found["certificate"] == make_split(cells, "group").certificate["hash"]
+    assert set(found["groups"]) == {"test", "validation"}
+    assert found["temperature"] > 0

@@ -76,7 +76,8 @@ def average_batches(scene: Scene) -> list[Effect]:
             unit=metric if len(scene.classes) == 2 or metric == "accuracy" else f"macro {metric}",
             system=f"{system}, {'class after class' if ordered else 'shuffled'}",
             note=f"The same predictions. Batches of {BATCH}; in one that lacks a class, that class "
-            "counts 0.",
+            "counts 0. Each draw is held at the number of images, so that the last batch keeps its "
+            "size.",
             draw_repeats=True, resamples=RESAMPLES,
         )
         for metric, ordered in wanted
@@ -86,13 +87,19 @@ def average_batches(scene: Scene) -> list[Effect]:
 def _rate_batches(
     table: pd.DataFrame, weights: np.ndarray, *, metric: str, ordered: bool, classes: int
 ) -> tuple[float, float]:
+    """Metric of all images at once, and mean of the batches; both are means of the repeats."""
     true, called = table.true.to_numpy(), table.called.to_numpy()
-    rounds, found = table["repeat"].to_numpy(), []
+    rounds, found, counts = table["repeat"].to_numpy(), [], []
     for number in np.unique(rounds):
-        rows = np.repeat(np.arange(len(table)), np.where(rounds == number, weights, 0))
-        if len(rows) == 0 or (classes == 2 and len(np.unique(true[rows])) < 2):
+        own = np.flatnonzero(rounds == number)
+        times = np.gcd.reduce(weights[own])  # a repeat that was drawn twice counts twice
+        if not times:
             continue
-        rows = np.random.default_rng(number).permutation(rows)
+        rows = np.repeat(own, weights[own] // times)
+        rows = _hold_size(rows, len(own), np.random.default_rng(number))
+        if classes == 2 and len(np.unique(true[rows])) < 2:
+            continue
+        counts.append(times)
         if ordered:
             rows = rows[np.argsort(true[rows], kind="stable")]
         found.append(
@@ -101,7 +108,17 @@ def _rate_batches(
                 for batch in (len(rows), BATCH)
             ]
         )
-    return tuple(np.mean(found, axis=0)) if found else (np.nan, np.nan)
+    return tuple(np.average(found, axis=0, weights=counts)) if found else (np.nan, np.nan)
+
+
+def _hold_size(rows: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
+    """Rows in random order, so many of them: some left out, or some taken again.
+
+    Groups differ in size, so that a draw of groups has more or fewer images than there are.
+    With its number the size of the last batch would change, which counts as much as a whole
+    one; the draws would then be of another thing than the value that they belong to.
+    """
+    return np.resize(generator.permutation(rows), size)
 
 
 def leave_dropout_on(scene: Scene) -> list[Effect]:
