@@ -92,7 +92,7 @@ if missing:
     say(
         "No run of our own explains these yet, because none of at least "
         f"{least_epochs} epochs that began from the weights of its recipe is kept: "
-        f"{', '.join(missing)}. [The results](results.ipynb) show shorter runs, and runs from "
+        f"{', '.join(missing)}. The page of results shows shorter runs, and runs from "
         "random weights, for what they are."
     )
 
