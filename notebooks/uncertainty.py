@@ -450,14 +450,17 @@ trained = [
 rows = []
 for record in trained:
     fit = calibrate(part_predictions(record), "ALL")
+    threshold = fit["thresholds"][-1]
     rows.append(
         {
             "run": record.run["id"],
             "temperature": fit["temperature"],
             "error before": interval(fit["errors"]["before"]),
             "error after": interval(fit["errors"]["after"]),
-            "sensitivity wanted, reached": f"{fit['thresholds'][-1]['validation']['sensitivity']:.3f}, "
-            f"{fit['thresholds'][-1]['test']['sensitivity']:.3f}",
+            "sensitivity on validation": threshold["validation"][
+                "sensitivity"
+            ],
+            "on test": interval(threshold["test"]["sensitivity"]),
         }
     )
 caption = "Calibration and the sensitivity of a chosen threshold, recorded networks."
@@ -654,20 +657,26 @@ held = [
     if record.run["metrics"]["resampled"] == "group"
     for label, count in record.run["metrics"]["groups"].items()
 ]
-if held:
-    few = min(count for count, *_ in held)
+single = {label for count, label, _ in held if count == 1}
+if single:
+    say(
+        f"Some scored parts hold **a single subject group** of {' or '.join(sorted(single))}: there "
+        "is no interval then."
+    )
+if any(count > 1 for count, *_ in held):
+    few = min(count for count, *_ in held if count > 1)
     widths = [
         o.high - o.low for n, _, o in held if n == few and o.low is not None
     ]
     classes = " or ".join(sorted({label for n, label, _ in held if n == few}))
     say(
-        f"The scored parts hold as few as **{few} subject groups** of {classes}, and "
-        "Student's t has at most as many degrees of freedom there, less one"
+        f"Others hold as few as **{few} subject groups** of {classes}, and Student's t has at most as "
+        "many degrees of freedom there, less one"
         + (
             f". Their intervals are {min(widths):.2f} to {max(widths):.2f} wide. Such a part can be "
             "looked at, and settles nothing."
             if widths
-            else ", and no interval."
+            else "."
         )
     )
 
