@@ -222,7 +222,6 @@ def verdict_table(rows: Iterable[dict]) -> pd.DataFrame:
                 "a handful of numbers, honest split": _told(row, "plain_honest"),
                 "our run, its split": _told(row, "ours_published"),
                 "our run, honest split": _told(row, "ours_honest"),
-                "claims": ", ".join(row["claims"]),
             }
             for row in rows
         ]

@@ -69,12 +69,18 @@ show(
 # split* keeps subject groups together, or neighbouring file numbers where no subject is known.
 # *Scored elsewhere*: the poster scored the organisers' test images, which its split does not hold.
 # Intervals of accuracies leave subject groups out in turn, since with so few of them percentiles of
-# drawn groups are [too narrow](uncertainty.ipynb). The claims are rows of [the ledger](claims.ipynb).
+# drawn groups are [too narrow](uncertainty.ipynb). What explains a number rests on claims that have
+# a row each in [the ledger](claims.ipynb).
 
 # %%
 style(verdict_table(rows), "Published accuracies and what explains them.")
 
 # %% tags=["hide-input"]
+say(
+    "Claims in the ledger: "
+    + "; ".join(f"{row['title']}: {', '.join(row['claims'])}" for row in rows)
+    + "."
+)
 ours = poster["ours_honest"]
 if ours and poster["plain_honest"]:
     gap = ours["value"] - poster["plain_honest"]["value"]

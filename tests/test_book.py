@@ -32,6 +32,8 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(base / "book-space.lock"):
         if not space.exists():
             space.mkdir()
+            # What is recorded belongs to the pages; a link would not count as recorded.
+            shutil.copytree(REPOSITORY / "results", space / "results")
             build(space)
     html = space / "_build" / "site" / "_build" / "html"
     if not (html / "whole").is_file():
