@@ -156,6 +156,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", choices=["imagenet", "none"], help="default: the recipe's")
     parser.add_argument("--backbone", choices=["trained", "frozen"], help="default: the recipe's")
     parser.add_argument("--precision", default="auto", help="float32, ... (default: the device's)")
+    parser.add_argument("--patience", type=int,
+                        help="epochs without a better one before it stops")  # fmt: skip
     parser.add_argument("--set", dest="changes", metavar="KEY=VALUE", action="append", default=[],
                         help="a parameter of the recipe, like training.patience=5")  # fmt: skip
     parser.add_argument("--again", action="store_true", help="train anew what is finished or begun")
@@ -309,7 +311,7 @@ def _train(given: argparse.Namespace) -> None:
     settings = RunSettings(
         input_size=given.input_size, epochs=given.epochs, samples=given.samples,
         batch=given.batch, weights=given.weights, backbone=given.backbone,
-        precision=given.precision, seed=given.seed,
+        precision=given.precision, patience=given.patience, seed=given.seed,
     )  # fmt: skip
     resources = Resources(
         feed=given.feed, devices=given.devices, deterministic=given.deterministic,

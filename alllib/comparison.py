@@ -63,7 +63,8 @@ def deviation_table(record: Record) -> pd.DataFrame:
     """
     run = record.run
     asked, done = _source_recipe(run), run["parameters"]
-    epochs, trained = str(run["epochs"]), run["recipe_text"]["training"]
+    epochs, trained = str(run["epochs"]), dict(run["recipe_text"]["training"])
+    trained["patience"] = done.get("patience", trained["patience"])
     rows = [
         (
             "data set",

@@ -20,7 +20,7 @@ from .agreement import wilson
 from .errors import DataError, suggest
 from .evaluation import Estimate
 from .resampling import add_variances, find_groups, leave_out
-from .uncertainty import mark_right
+from .uncertainty import mark_right, share_right
 
 __all__ = ["METHODS", "accuracy_interval", "simulate_coverage", "within_correlation"]
 
@@ -52,7 +52,7 @@ class _Sample:
 
 
 def accuracy_interval(
-    predictions: pd.DataFrame,
+    predictions: pd.DataFrame | Sequence[pd.DataFrame],
     *,
     method: str = "jackknife",
     resamples: int = 2000,
@@ -62,8 +62,9 @@ def accuracy_interval(
 
     Parameters
     ----------
-    predictions : pandas.DataFrame
-        `label`, `group` (may be missing throughout) and `p_<class>`.
+    predictions : pandas.DataFrame or sequence of pandas.DataFrame
+        `label`, `group` (may be missing throughout) and `p_<class>`; of several trainings of
+        one system, on the same images, a table each: the accuracy is their mean.
     method : {"percentile", "bca", "logit-t", "jackknife"}
         `percentile` is what `evaluation.score_predictions` does.
     resamples, seed : int
@@ -87,8 +88,8 @@ def accuracy_interval(
     (doi 10.2307/3002019) from the effective number of groups (Kish) of each class, less one.
     """
     _check_methods([method])
-    groups = find_groups(predictions)
-    right = mark_right(predictions)
+    found = share_right(predictions)
+    groups, right = find_groups(found), found.right.to_numpy()
     sample = _Sample(groups.sums(right), groups.sums(np.ones(len(right))), groups.strata())
     if not groups.several:
         return Estimate(sample.share, None, None)

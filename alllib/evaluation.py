@@ -9,6 +9,7 @@ groups.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ import pandas as pd
 from .errors import DataError
 
 __all__ = ["METRICS", "Estimate", "Scores", "confusion_matrix", "draw_groups",
-           "score_predictions"]  # fmt: skip
+           "score_predictions", "score_repeats", "sort_alike"]  # fmt: skip
 
 METRICS = ("accuracy", "weighted_f1", "auroc", "sensitivity", "specificity", "precision")
 
@@ -114,29 +115,93 @@ def score_predictions(
     group holds one class, groups are drawn within the classes. Where a class has a single
     group, or all draws agree, there is no interval: nothing is known of how groups differ.
     """
-    classes = [name.removeprefix("p_") for name in predictions if name.startswith("p_")]
-    probabilities = predictions[[f"p_{name}" for name in classes]].to_numpy(float)
-    true = pd.Index(classes).get_indexer(predictions.label)
-    _check_predictions(predictions, probabilities, true)
-    by_group = predictions.group.notna().all()
-    names = predictions.group if by_group else pd.Series(range(len(predictions)))
+    return score_repeats([predictions], positive=positive, resamples=resamples, seed=seed)
+
+
+def score_repeats(
+    repeats: Sequence[pd.DataFrame], *, positive: str = "", resamples: int = 2000, seed: int = 1
+) -> Scores:
+    """Metrics of a system that was trained several times, from different seeds.
+
+    Parameters
+    ----------
+    repeats : sequence of pandas.DataFrame
+        Predictions of each training, as `score_predictions` takes them; all of the same images.
+    positive : str
+        Class of the disease; empty for none.
+    resamples, seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Scores
+        Each value is the mean over the trainings, and the interval that of this mean: it says
+        how sure the mean is over other subjects, and nothing of other seeds. `confusion` adds
+        the trainings up; `images` counts each image once.
+
+    Raises
+    ------
+    DataError
+        As `score_predictions`, and when the trainings were not scored on the same images.
+    """
+    tables = sort_alike(repeats)
+    first = tables[0]
+    classes = [name.removeprefix("p_") for name in first if name.startswith("p_")]
+    true = pd.Index(classes).get_indexer(first.label)
+    probabilities = [
+        table[[f"p_{name}" for name in classes]].to_numpy(float) for table in tables
+    ]
+    for values in probabilities:
+        _check_predictions(first, values, true)
+    by_group = first.group.notna().all()
+    names = first.group if by_group else pd.Series(range(len(first)))
     group = pd.factorize(names.to_numpy(), sort=True)[0]
     weights = draw_groups(group, true, resamples, seed, within=by_group)
     weights = np.vstack([np.ones(weights.shape[1]), weights])  # row 0: the sample itself
-    values = _metrics(weights, _Counts(group, true, probabilities), _positive(classes, positive))
-    seen = pd.DataFrame({"group": group, "label": predictions.label.to_numpy()})
+    chosen = _positive(classes, positive)
+    each = [_metrics(weights, _Counts(group, true, values), chosen) for values in probabilities]
+    values = {name: np.mean([metrics[name] for metrics in each], axis=0) for name in METRICS}
+    seen = pd.DataFrame({"group": group, "label": first.label.to_numpy()})
     groups = {k: int(n) for k, n in seen.groupby("label").group.nunique().items()}
     # One group of a class, drawn again and again, would give an interval without width.
     several = min(groups.values()) > 1
+    confusions = [confusion_matrix(true, p.argmax(1), len(classes)) for p in probabilities]
     return Scores(
         metrics={name: _estimate(values[name], interval=several) for name in METRICS},
-        confusion=confusion_matrix(true, probabilities.argmax(1), len(classes)).tolist(),
+        confusion=np.sum(confusions, axis=0).tolist(),
         classes=classes,
-        images=len(predictions),
+        images=len(first),
         groups=groups,
         resampled="group" if by_group else "image",
         resamples=resamples,
     )
+
+
+def sort_alike(repeats: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Predictions of several trainings in one order of images; a single table as it is.
+
+    Parameters
+    ----------
+    repeats : sequence of pandas.DataFrame
+        Each with `image` and `label`.
+
+    Raises
+    ------
+    DataError
+        When there is none, or the images or labels differ.
+    """
+    if not repeats:
+        raise DataError("There is no training to score.", remedy="Give one or more.")
+    if len(repeats) == 1:
+        return list(repeats)
+    tables = [table.sort_values("image").reset_index(drop=True) for table in repeats]
+    names = [table[["image", "label"]].astype(str) for table in tables]
+    if not all(other.equals(names[0]) for other in names[1:]):
+        raise DataError(
+            "The trainings were not scored on the same images.",
+            remedy="Pool trainings that differ in their seed alone.",
+        )
+    return tables
 
 
 def _check_predictions(table: pd.DataFrame, probabilities: np.ndarray, true: np.ndarray) -> None:

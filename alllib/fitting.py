@@ -433,7 +433,7 @@ def _watch(course: _Course, recipe: Recipe, settings: RunSettings, state: State,
                 inner = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
                 inner.learning_rate = self.rate() * schedule["rate"]
                 state.slow = 0
-            if chosen.patience and state.waited >= chosen.patience:
+            if settings.patience and state.waited >= settings.patience:
                 state.stopped = self.model.stop_training = True
 
     return Watch()

@@ -32,6 +32,9 @@ class RunSettings:
     precision : {"auto", "float32", "mixed_float16", "mixed_bfloat16"}
         Keras's policy for the numbers of the network; "auto" suits the device, see
         `backend.best_precision`.
+    patience : int
+        Stop after so many epochs without a better value of what chooses the checkpoint (of the
+        validation loss where that is the last epoch); 0 for never.
     seed : int
         Seed of initial weights, dropout, order and of what is varied from epoch to epoch.
     """
@@ -43,6 +46,7 @@ class RunSettings:
     weights: str | None = None
     backbone: str | None = None
     precision: str = "auto"
+    patience: int | None = None
     seed: int = 1
 
     def filled(self, recipe: Recipe) -> RunSettings:
@@ -66,10 +70,11 @@ class RunSettings:
             "batch": recipe.training.batch,
             "weights": recipe.architecture.weights,
             "backbone": recipe.architecture.backbone,
+            "patience": recipe.training.patience,
         } | ({"samples": recipe.augmentation.samples} if drawn else {})
         open_ones = {k: value for k, value in published.items() if getattr(self, k) is None}
         full = replace(self, **open_ones)
-        least = {"input_size": 1, "epochs": 1, "batch": 1, "seed": 0} | (
+        least = {"input_size": 1, "epochs": 1, "batch": 1, "patience": 0, "seed": 0} | (
             {"samples": 1} if drawn else {}
         )
         for name, lowest in least.items():

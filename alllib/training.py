@@ -312,7 +312,10 @@ def _crop(recipe: Recipe, cells: pd.DataFrame) -> int:
 
 def _parameters(recipe: Recipe, split: Split, settings: RunSettings) -> dict[str, Any]:
     """Everything that decides the result, besides the machine and the versions."""
-    return asdict(settings) | {
+    chosen = asdict(settings)
+    if settings.patience == recipe.training.patience:
+        del chosen["patience"]  # the recipe tells it
+    return chosen | {
         "crop": _crop(recipe, split.cells),
         "scale": image_scale(recipe, settings.weights),
         "recipe": recipe.digest(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
@@ -20,6 +21,7 @@ from .agreement import (
     wilson,
 )
 from .errors import DataError
+from .evaluation import sort_alike
 from .resampling import Groups, add_variances, find_groups, leave_out
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "same_result",
     "same_rounded",
     "seed_spread",
+    "share_right",
     "subject_accuracy",
     "wilson",
 ]
@@ -59,7 +62,7 @@ class Comparison:
     images, groups : int
         In common.
     first_only, second_only : int
-        Images that one of the two alone classified rightly.
+        Images that one of the two classified rightly, or in more of its trainings.
     left_out : int
         Images that only one of the tables has.
     resampled : str
@@ -109,6 +112,31 @@ def mark_right(predictions: pd.DataFrame) -> np.ndarray:
     return likeliest == predictions.label.to_numpy(str)
 
 
+def share_right(predictions: pd.DataFrame | Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """How often each image was classified rightly by one or several trainings of a system.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame or sequence of pandas.DataFrame
+        Of each training, `image`, `label`, `group` and `p_<class>`; all of the same images.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `image, subject, group, label` as far as given, and `right`: a share from 0 to 1.
+
+    Raises
+    ------
+    DataError
+        When the trainings were not scored on the same images.
+    """
+    repeats = [predictions] if isinstance(predictions, pd.DataFrame) else list(predictions)
+    tables = sort_alike(repeats)
+    names = [name for name in ("image", "subject", "group", "label") if name in tables[0]]
+    right = np.mean([mark_right(table) for table in tables], axis=0)
+    return tables[0][names].assign(right=right)
+
+
 def subject_accuracy(
     predictions: pd.DataFrame, *, by: str = "subject", level: float = 0.95
 ) -> pd.DataFrame:
@@ -152,8 +180,8 @@ def subject_accuracy(
 
 
 def compare_paired(
-    first: pd.DataFrame,
-    second: pd.DataFrame,
+    first: pd.DataFrame | Sequence[pd.DataFrame],
+    second: pd.DataFrame | Sequence[pd.DataFrame],
     *,
     permutations: int = 10000,
     seed: int = 1,
@@ -162,8 +190,9 @@ def compare_paired(
 
     Parameters
     ----------
-    first, second : pandas.DataFrame
-        `image, group, label` and `p_<class>`.
+    first, second : pandas.DataFrame or sequence of pandas.DataFrame
+        `image, group, label` and `p_<class>`; of a system that was trained several times, those
+        of each training, whose mean is compared.
     permutations : int
         Random patterns of signs; with `EXACT` groups or fewer all patterns are tried.
     seed : int
@@ -189,6 +218,7 @@ def compare_paired(
     With six groups, no difference has a p below 2 / 64. The test asks whether the two differ
     at all, the interval by how much on other people, so the two need not agree.
     """
+    first, second = share_right(first), share_right(second)
     table = _common(first, second)
     groups = find_groups(table)
     gain, images = groups.sums(table["first"] - table.second), groups.sums(np.ones(len(table)))
@@ -204,7 +234,7 @@ def compare_paired(
 
 
 def _common(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """Images of both tables: `image, group, label`, and whether each system was right."""
+    """Images of both: `image, group, label`, and how often each system was right."""
     for table in (first, second):
         twice = table.image[table.image.duplicated()]
         if len(twice):
@@ -213,8 +243,8 @@ def _common(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
                 where=twice.iloc[0],
                 remedy="Compare one prediction per image.",
             )
-    ours = first[["image", "group", "label"]].assign(first=mark_right(first).astype(int))
-    theirs = second[["image", "label"]].assign(second=mark_right(second).astype(int))
+    ours = first[["image", "group", "label", "right"]].rename(columns={"right": "first"})
+    theirs = second[["image", "label", "right"]].rename(columns={"right": "second"})
     both = ours.merge(theirs, on="image", suffixes=("", "_second"), validate="one_to_one")
     if both.empty:
         raise DataError(
