@@ -2,6 +2,8 @@
 # The variables below are read from the command line only, not from the environment.
 
 DATA   :=
+BALL   :=
+SCALE  := auto
 PRESET := sample
 CORES  := $(shell nproc)
 PYTHON :=
@@ -13,7 +15,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Passed through the environment, so that no character of a folder's name is read by a shell.
-export DATA PRESET CORES PYTHON
+export DATA BALL SCALE PRESET CORES PYTHON
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
@@ -82,7 +84,7 @@ FORCE:
 venv: $(PROJECT_STAMP)  ## build .venv from requirements.lock, if that changed
 
 # --- the book ----------------------------------------------------------------------------
-.PHONY: book render notebooks lab
+.PHONY: book render results notebooks lab
 book: render  ## run every notebook and render the book [DATA=folder] [PRESET=sample] [CORES=n]
 	@echo 'The book: _build/site/_build/html/index.html'
 
@@ -111,6 +113,19 @@ render: venv
 	exec $(RUN) $(GROUP) snakemake -s workflow/Snakefile --profile workflow/profiles/local \
 	    --cores "$$CORES" --nolock \
 	    --config preset="$$(quoted "$$PRESET")" data="$$(quoted "$$data")"
+
+results: venv  ## train and record what the grid of results lacks [DATA=folder] [BALL=folder] [SCALE=cpu]
+	@config=(scale="$${SCALE:-auto}")
+	[ -z "$$DATA" ] || config+=(cnmc2019="$$(realpath -- "$$DATA")")
+	[ -z "$$BALL" ] || config+=(ball2021="$$(realpath -- "$$BALL")")
+	mkdir -p _build
+	exec 9>_build/.results.lock
+	if ! flock -w 15 9; then
+	    echo 'error: another `make results` is running in this folder.' >&2
+	    exit 1
+	fi
+	exec $(RUN) $(GROUP) snakemake -s workflow/results.smk --profile workflow/profiles/local \
+	    --cores "$$CORES" --nolock --config "$${config[@]}"
 
 notebooks: venv  ## write the .ipynb twin of every notebook
 	@exec $(RUN) alllib notebooks

@@ -99,10 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         _run_laboratory,
     )
     _add_topics(commands.add_parser("study", help="measure one of the smaller studies"))
-    results = commands.add_parser("results", help="list finished runs with their metrics")
-    results.add_argument("folder", nargs="?", help="folder of records (default: results and runs)")
-    results.add_argument("--json", action="store_true", help="print JSON")
-    results.set_defaults(command=_show_results)
+    _add_results(commands.add_parser("results", help="what came out, one row for all seeds"))
     return parser
 
 
@@ -219,6 +216,20 @@ def _add_study(parser: argparse.ArgumentParser, command: Callable) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--record", action="store_true", help="keep it in results/study/")
     parser.set_defaults(command=command)
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", nargs="?", help="folder of records (default: results and runs)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    verbs = parser.add_mutually_exclusive_group()
+    verbs.add_argument("--runs", action="store_true", help="a row for each single run")
+    verbs.add_argument("--gaps", action="store_true", help="what the split does to each system")
+    verbs.add_argument("--keep", metavar="ID", nargs="+",
+                       help="copy finished runs to results/, without their models")  # fmt: skip
+    verbs.add_argument("--seal", action="store_true", help="write the manifest of results/ anew")
+    verbs.add_argument("--check", action="store_true",
+                       help="compute the metrics of recorded runs again")  # fmt: skip
+    parser.set_defaults(command=_show_results)
 
 
 def _check_data(given: argparse.Namespace) -> int:
@@ -485,17 +496,41 @@ def _cells(root: str):
     return load_cells(prepare_data(root))
 
 
-def _show_results(given: argparse.Namespace) -> None:
+def _show_results(given: argparse.Namespace) -> int:
+    from .gaps import gap_table, split_gaps
+    from .keeping import check_results, keep_runs, seal_results
     from .records import list_records
-    from .tables import result_rows, result_table
+    from .result_rows import pooled_rows
+    from .tables import pooled_table, result_rows, result_table
 
+    if given.keep:
+        for path in keep_runs(given.keep):
+            print(path)
+        return 0
+    if given.seal:
+        print(seal_results())
+        return 0
+    if given.check:
+        wrong = check_results(given.folder)
+        print("\n".join(wrong) if wrong else "records and manifest agree")
+        return 1 if wrong else 0
     records = list_records(given.folder)
+    if given.gaps:
+        rows, table = split_gaps(records), gap_table
+    elif given.runs:
+        rows, table = result_rows(records), lambda _: result_table(records)
+    else:
+        rows, table = pooled_rows(records), pooled_table
     if given.json:
-        print(json.dumps(result_rows(records), indent=2))
-    elif records:
-        print(result_table(records).to_string(index=False))
+        print(json.dumps(rows, indent=2))
+    elif rows:
+        for kind in dict.fromkeys(row.get("kind") for row in rows):
+            chosen = [row for row in rows if row.get("kind") == kind]
+            print(*([] if kind is None else [f"\n{kind} ({len(chosen)} rows)\n"]), end="")
+            print(table(chosen).to_string(index=False))
     else:
         print("no finished run; `alllib train mir2019-proposed` makes one")
+    return 0
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ import pandas as pd
 
 from .datasets import get_dataset
 from .errors import RecipeError
-from .evaluation import score_predictions
-from .files import hash_json, workspace
+from .files import workspace
 from .recipes import list_recipes, load_recipe
 from .records import Record, list_records
 
@@ -17,7 +16,6 @@ __all__ = [
     "choice_table",
     "deviation_table",
     "newest_runs",
-    "pool_folds",
     "recorded_runs",
     "surest_errors",
     "tell_confusion",
@@ -165,61 +163,6 @@ def newest_runs(records: Iterable[Record]) -> list[Record]:
     for record in sorted(records, key=lambda record: record.run["finished"]):
         kept[tuple(record.run[key] for key in ("recipe", "dataset", "protocol"))] = record
     return [kept[key] for key in sorted(kept)]
-
-
-def pool_folds(records: Iterable[Record]) -> list[dict]:
-    """Cross-validations among some records: every fold of a split tested once.
-
-    Runs belong together that differ in nothing but the fold; each image is then scored once,
-    by a network that was not trained on it, and all of them together say more than one fold,
-    which is one draw of a few subjects.
-
-    Parameters
-    ----------
-    records : iterable of Record
-
-    Returns
-    -------
-    list of dict
-        `recipe, title, dataset, protocol, input, epochs, seed, runs` (ids, by fold),
-        `certificate` (hash of those of the folds), `folds` (accuracy of each), `images`,
-        `predictions` and `scores` (`evaluation.Scores`) of all together.
-    """
-    sets: dict[tuple, dict[int, Record]] = {}
-    for record in sorted(records, key=lambda record: record.run["finished"]):
-        run, settings = record.run, record.run["certificate"]["settings"]
-        if settings.get("fold") is None or "folds" not in settings or run["scored"] != "test":
-            continue
-        same = {k: v for k, v in run["parameters"].items() if k != "certificate"}
-        rest = {k: v for k, v in settings.items() if k not in ("fold", "validation")}
-        key = (run["recipe"], run["dataset"], run["protocol"], hash_json(same), hash_json(rest))
-        sets.setdefault(key, {})[settings["fold"]] = record
-    whole = [
-        [by_fold[fold] for fold in sorted(by_fold)]
-        for by_fold in sets.values()
-        if len(by_fold) == next(iter(by_fold.values())).run["certificate"]["settings"]["folds"]
-    ]
-    return [_pooled(folds) for folds in whole]
-
-
-def _pooled(folds: list[Record]) -> dict:
-    run = folds[0].run
-    every = pd.concat([record.predictions for record in folds], ignore_index=True)
-    return {
-        "recipe": run["recipe"],
-        "title": run["recipe_text"]["title"],
-        "dataset": run["dataset"],
-        "protocol": run["protocol"],
-        "input": run["parameters"]["input_size"],
-        "epochs": run["parameters"]["epochs"],
-        "seed": run["seed"],
-        "runs": [record.run["id"] for record in folds],
-        "certificate": hash_json([record.run["certificate"]["hash"] for record in folds]),
-        "folds": [record.run["metrics"]["metrics"]["accuracy"]["value"] for record in folds],
-        "images": len(every),
-        "predictions": every,
-        "scores": score_predictions(every, positive=get_dataset(run["dataset"]).positive),
-    }
 
 
 def recorded_runs(*recipes: str) -> list[Record]:

@@ -148,9 +148,7 @@ def score_repeats(
     first = tables[0]
     classes = [name.removeprefix("p_") for name in first if name.startswith("p_")]
     true = pd.Index(classes).get_indexer(first.label)
-    probabilities = [
-        table[[f"p_{name}" for name in classes]].to_numpy(float) for table in tables
-    ]
+    probabilities = [table[[f"p_{name}" for name in classes]].to_numpy(float) for table in tables]
     for values in probabilities:
         _check_predictions(first, values, true)
     by_group = first.group.notna().all()

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from statistics import median
 
 import pandas as pd
 
 from .baseline_runs import kept_baselines
-from .coverage import accuracy_interval
 from .evaluation import METRICS
 from .files import hash_json
 from .records import Record
 
-__all__ = ["crossing_table", "fold_table", "interval", "kept_beside", "metric_table",
-           "part_table", "result_rows", "result_table", "style"]  # fmt: skip
+__all__ = ["crossing_table", "interval", "kept_beside", "metric_table", "part_table",
+           "pooled_table", "result_rows", "result_table", "style"]  # fmt: skip
 
 METRIC_TITLES = {
     "accuracy": "accuracy",
@@ -216,32 +214,54 @@ def _beside(baseline: dict | None) -> str:
     return interval(baseline["accuracy"]) + ("" if baseline["same_split"] else ", other draws")
 
 
-def fold_table(pools: Iterable[dict]) -> pd.DataFrame:
-    """Cross-validations for readers, one row each, as `comparison.pool_folds` gives them.
+def pooled_table(rows: Iterable[dict]) -> pd.DataFrame:
+    """Rows of `result_rows` for readers: one line per system, data set and split.
 
     The interval of the accuracy leaves subject groups out in turn; that of the AUC is the
-    percentiles of drawn groups.
+    percentiles of drawn groups. Both are of the mean over the seeds.
     """
-    return pd.DataFrame(
-        [
-            {
-                "system": pool["title"],
-                "data": pool["dataset"],
-                "split": PROTOCOL_TITLES.get(pool["protocol"], pool["protocol"]),
-                "single folds": ", ".join(f"{value:.3f}" for value in pool["folds"]),
-                "all folds, accuracy": interval(asdict(accuracy_interval(pool["predictions"]))),
-                "all folds, AUC": interval(vars(pool["scores"].metrics["auroc"])),
-                "accuracy without a CNN": _beside(
-                    kept_beside(pool["dataset"], pool["protocol"], pool["certificate"])
-                ),
-                "scored on": f"{pool['images']:,} images",
-                "input": f"{pool['input']} px",
-                "epochs": pool["epochs"],
-                "seed": pool["seed"],
-            }
-            for pool in pools
-        ]
-    )
+    return pd.DataFrame([_pooled_line(row) for row in rows])
+
+
+def _pooled_line(row: dict) -> dict:
+    published = row["published"]
+    device = f"{row['device']}, {row['date']}, {row['commit'][:7]}".rstrip(", ")
+    line = {
+        "system": row["title"],
+        "data": row["dataset"],
+        "split": _tell_split(row),
+        "published": "" if published is None else f"{published:.4f}",
+        "our accuracy": interval(row["metrics"]["accuracy"]),
+        "our AUC": interval(row["metrics"]["auroc"]),
+        "verdict": row["verdict"],
+    }
+    if row["kind"] != "baseline":
+        line["without a CNN"] = _beside(row["baseline"])
+    line["scored on"] = f"{row['scored_images']:,} {row['scored']} images"
+    if row["kind"] == "baseline":
+        return line | {"numbers": row["numbers"], "trained on": row["trained_images"],
+                       "measured": device}  # fmt: skip
+    start = "yes" if row["pretrained"] else "no"
+    frozen = ", backbone frozen" if row["backbone"] == "frozen" else ""
+    return line | {
+        "seeds": len(row["seeds"]),
+        "input": f"{row['input']} px",
+        "epochs": row["epochs"],
+        "pretrained": start + frozen,
+        "trained on": f"{row['trained_images']:,} images",
+        "measured": device,
+    }
+
+
+def _tell_split(row: dict) -> str:
+    split = PROTOCOL_TITLES.get(row["protocol"], row["protocol"])
+    if row["published_split"]:
+        return f"{split}, as in the source"
+    if row["folds"] == "all":
+        return f"{split}, all folds"
+    if len(row["folds"]) > 1:
+        return f"{split}, {' and '.join(map(str, row['folds']))} in turn"
+    return split
 
 
 def style(table: pd.DataFrame, caption: str):

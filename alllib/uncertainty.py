@@ -30,6 +30,7 @@ __all__ = [
     "Spread",
     "Verdict",
     "compare_paired",
+    "compare_shares",
     "kept_spread",
     "mark_right",
     "same_result",
@@ -218,7 +219,33 @@ def compare_paired(
     With six groups, no difference has a p below 2 / 64. The test asks whether the two differ
     at all, the interval by how much on other people, so the two need not agree.
     """
-    first, second = share_right(first), share_right(second)
+    return compare_shares(
+        share_right(first), share_right(second), permutations=permutations, seed=seed
+    )
+
+
+def compare_shares(
+    first: pd.DataFrame, second: pd.DataFrame, *, permutations: int = 10000, seed: int = 1
+) -> Comparison:
+    """The same from how often each system classified each image rightly.
+
+    Parameters
+    ----------
+    first, second : pandas.DataFrame
+        `image, group, label, right` of `share_right`; how many trainings scored an image may
+        differ from image to image.
+    permutations, seed : int
+        As `compare_paired`.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    DataError
+        As `compare_paired`.
+    """
     table = _common(first, second)
     groups = find_groups(table)
     gain, images = groups.sums(table["first"] - table.second), groups.sums(np.ones(len(table)))

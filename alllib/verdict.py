@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict
 from importlib.resources import files
 
 import pandas as pd
@@ -12,10 +11,10 @@ import pandas as pd
 from .agreement import wilson
 from .baseline_runs import kept_baselines
 from .checks.poster_scores import label_agreement, majority, unrelated_accuracy
-from .comparison import newest_runs, pool_folds, recorded_runs
-from .coverage import accuracy_interval
+from .comparison import recorded_runs
 from .datasets import get_dataset
 from .laboratory.study import kept_effects
+from .pools import Pool, choose_pools, pool_folds
 from .recipes import Recipe, load_recipe
 from .tables import interval
 
@@ -141,8 +140,8 @@ def _row(recipe: Recipe, epochs: int) -> dict:
 
 
 def _ours(recipe: Recipe, epochs: int) -> dict[str, dict]:
-    """Accuracy of recorded runs by protocol: of a whole cross-validation where there is one,
-    else of the newest run."""
+    """Mean accuracy of recorded runs by protocol: of a whole cross-validation where there is
+    one, else of the seeds on one split."""
     long = [
         record
         for record in recorded_runs(recipe.name)
@@ -150,20 +149,18 @@ def _ours(recipe: Recipe, epochs: int) -> dict[str, dict]:
         and record.run["weights"] == recipe.architecture.weights
         and record.run["dataset"] == recipe.data.dataset
     ]
-    found = {
-        record.run["protocol"]: asdict(accuracy_interval(record.predictions))
-        | {"scale": _scale(record.run["parameters"], record.run["metrics"]["images"])}
-        for record in newest_runs(long)
-    }
-    return found | {
-        pool["protocol"]: asdict(accuracy_interval(pool["predictions"]))
-        | {"scale": _scale({"input_size": pool["input"]} | pool, pool["images"])}
-        for pool in pool_folds(long)
+    return {
+        pool.run["protocol"]: pool.accuracy | {"scale": _scale(pool)}
+        for pool in [*choose_pools(long), *pool_folds(long)]
     }
 
 
-def _scale(settings: dict, images: int) -> str:
-    return f"{settings['input_size']} px, {settings['epochs']} epochs, {images:,} scored"
+def _scale(pool: Pool) -> str:
+    settings, seeds = pool.run["parameters"], len(pool.seeds)
+    drawn = f"{seeds} seeds, " if seeds > 1 else ""
+    return (
+        f"{settings['input_size']} px, {settings['epochs']} epochs, {drawn}{pool.images:,} scored"
+    )
 
 
 def _majority(recipe: Recipe) -> float | None:

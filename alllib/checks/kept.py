@@ -7,6 +7,7 @@ from typing import Any
 from ..baseline_runs import kept_baselines
 from ..comparison import deviation_table, recorded_runs
 from ..coverage import accuracy_interval
+from ..pools import Pool
 from ..recipes import load_recipe
 from ..recipes.schema import parameter
 from ..records import Record
@@ -106,11 +107,11 @@ def beside(run: Record) -> str:
     return _tell_beside(rows, run.run["certificate"]["hash"], usual)
 
 
-def beside_folds(pool: dict) -> str:
-    """The same of a whole cross-validation, see `comparison.pool_folds`."""
-    usual = pool["predictions"].label.value_counts(normalize=True).max()
-    rows = kept_baselines(pool["dataset"], pool["protocol"])
-    return _tell_beside(rows, pool["certificate"], usual)
+def beside_folds(pool: Pool) -> str:
+    """The same of a whole cross-validation, see `pools.pool_folds`."""
+    usual = pool.repeats[0].label.value_counts(normalize=True).max()
+    rows = kept_baselines(pool.run["dataset"], pool.run["protocol"])
+    return _tell_beside(rows, pool.certificate, usual)
 
 
 def _tell_beside(rows: list[dict], certificate: str, usual: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..comparison import pool_folds
+from ..pools import pool_folds
 from ..recipes import load_recipe
 from ..records import Record
 from .finding import Finding
@@ -109,12 +109,13 @@ def _tell_folds(protocol: str, folds: int, runs: list[Record]) -> str:
     text = f"By {protocol}: {folds} folds of the baselines are kept"
     whole = pool_folds(runs)
     for pooled in whole:
-        value = pooled["scores"].metrics["accuracy"].value
-        each = ", ".join(f"{one:.3f}" for one in pooled["folds"])
+        settings = pooled.run["parameters"]
+        each = ", ".join(f"{one:.3f}" for one in pooled.accuracies)
         text += (
-            f"; of the network all {len(pooled['folds'])} (accuracy {each}; pooled {value:.3f}, "
-            f"where {beside_folds(pooled)}, on {pooled['images']:,} images, "
-            f"at {pooled['input']} pixels and {pooled['epochs']} epochs)"
+            f"; of the network all {len(pooled.folds)} (accuracy {each}; pooled "
+            f"{pooled.accuracy['value']:.3f}, where {beside_folds(pooled)}, on "
+            f"{pooled.images:,} images, at {settings['input_size']} pixels and "
+            f"{settings['epochs']} epochs)"
         )
     if not whole and runs:
         number = len({run.run["certificate"]["settings"]["fold"] for run in runs})

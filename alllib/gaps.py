@@ -1,0 +1,185 @@
+"""What the split alone does to a system: the same images, met by subject or not in training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from .baseline_runs import kept_predictions
+from .pools import Pool, choose_pools, pool_folds, pool_seeds
+from .records import Record
+from .studies import read_study
+from .tables import PROTOCOL_TITLES, interval
+from .uncertainty import Comparison, compare_shares, share_right
+
+__all__ = ["forest_gap", "gap_table", "image_shares", "signed", "split_gaps"]
+
+
+def split_gaps(records: Iterable[Record]) -> list[dict]:
+    """Accuracy under the published split less that under another one, on the same images.
+
+    A system that was trained on the published split scored some images; trained on a split that
+    keeps subjects apart it scored others. On the images that both scored, what differs is what
+    was trained on, and nothing else.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        Those that are not recorded are left out.
+
+    Returns
+    -------
+    list of dict
+        One row per recipe and other protocol: `recipe, title, dataset, published_protocol,
+        protocol, published, other` (mean accuracy on all images that each scored: `value, low,
+        high`), `trained` (images trained on, two numbers), `seeds` (of each, two lists), `input,
+        epochs, pretrained`, and those of `uncertainty.Comparison` on the common images:
+        `difference, low, high, p, images, groups, resampled`. Every seed counts: how often an
+        image was classified rightly is the mean over the trainings that scored it.
+    """
+    recorded = [record for record in records if record.recorded]
+    rows = []
+    for first in choose_pools(recorded):
+        data = first.run["recipe_text"]["data"]
+        if first.folds or first.run["protocol"] != data["published_protocol"]:
+            continue
+        for protocol, others in _others(first, recorded).items():
+            rows.append(_row(first, protocol, others))
+    return rows
+
+
+def _others(first: Pool, records: list[Record]) -> dict[str, list[Pool]]:
+    """Pools of the same system and settings on other protocols."""
+    found: dict[str, list[Pool]] = {}
+    for pool in pool_seeds(records):
+        same = all(pool.run[key] == first.run[key] for key in ("recipe", "dataset"))
+        alike = _scale(pool) == _scale(first)
+        if same and alike and pool.run["protocol"] != first.run["protocol"]:
+            found.setdefault(pool.run["protocol"], []).append(pool)
+    return found
+
+
+def _scale(pool: Pool) -> dict:
+    leave = ("seed", "certificate")
+    return {k: v for k, v in pool.run["parameters"].items() if k not in leave}
+
+
+def image_shares(pools: Iterable[Pool]) -> pd.DataFrame:
+    """How often each image was classified rightly, over all trainings that scored it.
+
+    Parameters
+    ----------
+    pools : iterable of Pool
+        Of one system and protocol: seeds and folds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `image, group, label, right`; one row per image.
+    """
+    tables = [share_right(table) for pool in pools for table in pool.repeats]
+    whole = pd.concat(tables, ignore_index=True)
+    whole["group"] = whole.group.astype(object)
+    mean = whole.groupby("image", sort=True).right.mean()
+    kept = whole.drop_duplicates("image").set_index("image").loc[mean.index]
+    return kept[["group", "label"]].assign(right=mean).reset_index()
+
+
+def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
+    run = first.run
+    # What a table of results shows of the other split: all folds where they are there.
+    whole = pool_folds([record for pool in others for record in pool.records])
+    shown = whole[0] if whole else max(others, key=lambda pool: (len(pool.seeds), pool.images))
+    found = compare_shares(image_shares([first]), image_shares(others))
+    return {
+        "recipe": run["recipe"],
+        "title": run["recipe_text"]["title"],
+        "dataset": run["dataset"],
+        "published_protocol": run["protocol"],
+        "protocol": protocol,
+        "published": first.accuracy,
+        "other": shown.accuracy,
+        "trained": [run["images"]["train"], shown.run["images"]["train"]],
+        "seeds": [list(first.seeds), sorted({s for pool in others for s in pool.seeds})],
+        "folds": sorted({fold for pool in others for fold in pool.folds}),
+        "input": run["parameters"]["input_size"],
+        "epochs": run["epochs"],
+        "pretrained": run["weights"] != "none",
+        **_paired(found),
+    }
+
+
+def _paired(found: Comparison) -> dict:
+    names = ("difference", "low", "high", "p", "images", "groups", "resampled")
+    return {name: getattr(found, name) for name in names}
+
+
+def forest_gap(dataset: str) -> dict | None:
+    """The same of the fullest classifier without a network: all folds by image against all
+    folds of the honest protocol, from the kept predictions.
+
+    Parameters
+    ----------
+    dataset : str
+
+    Returns
+    -------
+    dict or None
+        Keys of `split_gaps` as far as they apply; None where nothing is kept.
+    """
+    study = read_study("baselines", dataset)
+    rows = study.found["rows"] if study else []
+    forests = [r for r in rows if r["classifier"] == "forest" and r["scheme"] == "pooled"]
+    if not forests:
+        return None
+    system = forests[0]["system"]
+    honest = "group" if any(row["protocol"] == "group" for row in forests) else "blocks"
+    first, other = (
+        next(row for row in forests if (row["system"], row["protocol"]) == (system, protocol))
+        for protocol in ("image", honest)
+    )
+    table = kept_predictions(dataset)
+    table = table[(table.system == system) & (table.scheme == "pooled")]
+    shares = [share_right(table[table.protocol == name]) for name in ("image", honest)]
+    return {
+        "recipe": system,
+        "title": first["title"],
+        "dataset": dataset,
+        "published_protocol": "image",
+        "protocol": honest,
+        "published": first["by_groups"],
+        "other": other["by_groups"],
+        "trained": [first["images"], other["images"]],
+        "seeds": [[study.settings["forest_seed"]]] * 2,
+        **_paired(compare_shares(*shares)),
+    }
+
+
+def gap_table(rows: Iterable[dict]) -> pd.DataFrame:
+    """Gaps for readers, one line per system and other split."""
+    return pd.DataFrame(
+        [
+            {
+                "system": row["title"],
+                "data": row["dataset"],
+                "its split": interval(row["published"]),
+                "other split": f"{interval(row['other'])}, {PROTOCOL_TITLES[row['protocol']]}",
+                "gap on the same images": signed(row),
+                "p": "" if row["p"] is None else f"{row['p']:.3f}",
+                "same images": f"{row['images']:,}",
+                "subject groups": row["groups"] if row["resampled"] == "group" else "not known",
+                "trained on": " and ".join(f"{number:,}" for number in row["trained"]),
+                "seeds": " and ".join(str(len(seeds)) for seeds in row["seeds"]),
+            }
+            for row in rows
+        ]
+    )
+
+
+def signed(row: dict) -> str:
+    """Difference and its 95 % interval in points, like `+3.0 (-0.3 to +6.2)`."""
+    value = f"{100 * row['difference']:+.1f}"
+    if row["low"] is None or row["low"] == row["high"]:
+        return f"{value} (no interval)"
+    return f"{value} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
