@@ -12,9 +12,14 @@ from .evaluation import METRICS
 from .files import hash_json
 from .records import Record
 
-__all__ = ["crossing_table", "interval", "kept_beside", "metric_table", "part_table",
-           "pooled_table", "result_rows", "result_table", "style"]  # fmt: skip
+__all__ = ["OUTCOME", "SCALE", "crossing_table", "interval", "kept_beside", "metric_table",
+           "part_table", "pooled_table", "result_rows", "result_table", "style"]  # fmt: skip
 
+# Columns of `pooled_table` that say what came out, and those that say of what scale it is.
+OUTCOME = ("system", "data", "split", "published", "our accuracy", "our AUC", "verdict",
+           "without a CNN", "scored on")  # fmt: skip
+SCALE = ("system", "data", "split", "seeds", "input", "epochs", "pretrained", "trained on",
+         "measured")  # fmt: skip
 METRIC_TITLES = {
     "accuracy": "accuracy",
     "weighted_f1": "weighted F1",
@@ -257,9 +262,9 @@ def _tell_split(row: dict) -> str:
     split = PROTOCOL_TITLES.get(row["protocol"], row["protocol"])
     if row["published_split"]:
         return f"{split}, as in the source"
-    if row["folds"] == "all":
+    if row["folds"] == "all" or (len(row["folds"]) > 1 and row["protocol"] != "folds"):
         return f"{split}, all folds"
-    if len(row["folds"]) > 1:
+    if len(row["folds"]) > 1:  # of the organisers' folds some images may lack
         return f"{split}, {' and '.join(map(str, row['folds']))} in turn"
     return split
 

@@ -16,49 +16,42 @@
 #
 # :::{admonition} Before you start
 # **You will learn** to read a result with its split, scale and interval.
-# **You need** finished runs, such as those of the pages of the systems, [AlexNet](alexnet.ipynb)
-# first. **Reading time**: about five minutes.
+# **You need** [how sure a number is](uncertainty.ipynb); no GPU.
+# **Reading time**: about fifteen minutes.
 # :::
 
 # %% tags=["parameters"]
-folder = ""  # folder of records; empty: the runs of this workspace
+folder = ""  # folder of records; empty: those of the book and of this workspace
 
 # %%
-from alllib.comparison import newest_runs, pool_folds
+import pandas as pd
 from alllib.figures import plot_intervals, say, set_style, show
+from alllib.pools import choose_pools
 from alllib.recipes import list_recipes, load_recipe
 from alllib.records import list_records
-from alllib.tables import (
-    fold_table,
-    interval,
-    result_rows,
-    result_table,
-    style,
-)
+from alllib.result_rows import baseline_rows, fold_rows, network_rows
+from alllib.tables import OUTCOME, SCALE, interval, pooled_table, style
 
 # %%
 set_style()
 records = list_records(folder or None)
-newest = newest_runs(r for r in records if not r.recorded)
-systems = [r for r in newest if "." not in r.run["recipe"]]
-variants = [r for r in newest if "." in r.run["recipe"]]
+recorded = [record for record in records if record.recorded]
+rows = network_rows(choose_pools(recorded))
 recipes = list_recipes()
-missing = sorted(set(recipes) - {r.run["recipe"] for r in systems})
+missing = sorted(set(recipes) - {row["recipe"] for row in rows})
 
 # %% tags=["hide-input"]
+published = [row for row in rows if row["published_split"]]
 say(
-    f"There are **{len(systems)}** newest runs of {len(recipes) - len(missing)} of the "
-    f"{len(recipes)} systems, one for each data set and split, the last of "
-    f"{max(r.run['finished'] for r in systems)[:10]}."
-    if systems
-    else "There is no finished run yet: run a notebook of a system first, or `alllib train "
-    "mir2019-proposed`."
+    f"Recorded are **{len(recorded)}** runs on real images, which make **{len(rows)}** results of "
+    f"{len(recipes) - len(missing)} of the {len(recipes)} systems: {len(published)} on the split "
+    f"of the source, {len(rows) - len(published)} on another one."
+    if rows
+    else "There is no recorded run here: they lie in the folder `results` of the book's "
+    "repository. Give it as the parameter `folder`, or train: `alllib train mir2019-proposed`."
 )
-say(
-    "No run yet of: " + ", ".join(missing) + "."
-    if missing
-    else "No system is missing."
-)
+if rows and missing:
+    say(f"No recorded run yet of: {', '.join(missing)}.")
 
 # %% [markdown]
 # ## What the sources report
@@ -68,8 +61,6 @@ say(
 # figure for B-ALL is that of the public code, because the sheet shows its own as pictures.
 
 # %%
-import pandas as pd
-
 reported = pd.DataFrame(
     [
         {
@@ -85,98 +76,173 @@ reported = pd.DataFrame(
 style(reported, "What the sources report.")
 
 # %% [markdown]
-# ## Recorded runs on the real images
+# ## What we measured
 #
-# Runs that took longer than a build are kept with the book, each with its date, device and
-# commit. One row per run: the number of the source beside ours, with a 95 % interval from
-# resampling subject groups where a part holds several of each class, and images where no subject
-# is known. With as few groups as some parts have, such intervals are too narrow; [how sure a number
-# is](uncertainty.ipynb) measures by how much. The scale of a run stands in its row: one at a small input, for few epochs, from random
-# weights says nothing of its source. Where it scores below the commonest class, look at the area
-# under the curve too: after few steps the running averages of batch normalisation still lag, as
-# [the page of the proposed network](proposed_model.ipynb) shows. *Accuracy without a CNN* is that
-# of [a handful of numbers](without_cnn.ipynb) on the very split of the run; *other draws* marks
-# one that is pooled over the folds of the same protocol instead.
+# One row for each system, data set and split; where there are several seeds, their mean. The
+# interval of the accuracy leaves subject groups out in turn, that of the area under the curve (AUC)
+# draws groups anew; both are of the mean over the seeds. Where a class has a single group in the
+# scored part there is none, and where no subject is known (B-ALL) each image counts as its own,
+# which makes the interval too narrow. *Without a CNN* is a forest on
+# [a handful of numbers](without_cnn.ipynb) on the very same split, or, marked so, on other draws by
+# the same protocol.
+#
+# The *verdict* keeps to [the rule](uncertainty.ipynb): *reproduced* and *not reproduced* are
+# words for runs with every setting of the source. With other settings it only says where the
+# published number lies: above, within or below our interval. *One answer only*: every image got
+# the same class, so that the accuracy is the share of that class.
 
 # %%
-recorded = [record for record in records if record.recorded]
-kept = "Recorded runs." if recorded else "There are no recorded runs yet."
-style(result_table(recorded), kept)
+table = pooled_table(rows).reindex(columns=OUTCOME)
+style(
+    table,
+    "Recorded results on the real images."
+    if rows
+    else "There are no recorded runs here.",
+)
+
+# %%
+drawn = pd.DataFrame(
+    [
+        {
+            "name": f"{row['title']}, {row['dataset']}, {row['protocol']}",
+            **row["metrics"]["accuracy"],
+            "published": row["published"],
+            "baseline": row["baseline"]["accuracy"]["value"]
+            if row["baseline"] and row["baseline"]["same_split"]
+            else None,
+        }
+        for row in rows
+    ]
+)
+
+# %%
+if rows:
+    told = [
+        f"{row['title']} by {row['protocol']}: {interval(row['metrics']['accuracy'])}"
+        for row in rows
+    ]
+    show(
+        plot_intervals(drawn),
+        caption="Accuracy of each system and split on the real images.",
+        alt="; ".join(told) + ".",
+    )
+
+# %% tags=["hide-input"]
+beside = [r for r in rows if r["baseline"] and r["baseline"]["same_split"]]
+better = [
+    row["title"]
+    for row in beside
+    if row["metrics"]["accuracy"]["value"]
+    > row["baseline"]["accuracy"]["value"]
+]
+if beside:
+    say(
+        f"Of {len(beside)} results that have a forest on the same split beside them, "
+        f"**{len(better)}** are higher than it"
+        + (f": {', '.join(dict.fromkeys(better))}." if better else ".")
+    )
 
 # %% [markdown]
+# ## Of what scale that is
+#
+# The same rows: how many trainings, on what, and when. A network from random weights at a small
+# input, after a few epochs, says how it fares *there*, and nothing of the source's own run.
+
+# %%
+table = pooled_table(rows).reindex(columns=SCALE)
+style(table, "Scale, device, date and commit of the recorded results.")
+
+# %% tags=["hide-input"]
+if rows:
+    inputs = sorted({row["input"] for row in rows})
+    epochs = sorted({row["epochs"] for row in rows})
+    start = sum(row["pretrained"] for row in rows)
+    wanted = [
+        r["title"]
+        for r in rows
+        if load_recipe(r["recipe"]).architecture.weights != "none"
+    ]
+    cells = [r["groups"] for r in rows if r["groups"]]
+    few = min(cells, key=lambda groups: min(groups.values()))
+    scarce = min(few, key=few.get)
+    say(
+        f"Limits, in plain words. Inputs have {inputs[0]} to {inputs[-1]} pixels and trainings "
+        f"{epochs[0]} to {epochs[-1]} epochs. {start} of {len(rows)} results began from ImageNet "
+        f"weights, which {len(set(wanted))} of the systems ask for. In the smallest scored part "
+        f"{scarce} comes from {few[scarce]} subject group{'s' * (few[scarce] != 1)} only: what "
+        "such a part says of other people is little, and its interval shows it. Images: "
+        + ", ".join(
+            f"{count:,} of {name}"
+            for name, count in sorted(
+                {(r["dataset"], r["images"]) for r in rows}
+            )
+        )
+        + "."
+    )
+
+# %% [markdown]
+# ## All folds together
+#
 # One fold is one draw of a few subjects. Where every fold of a split was the test part once, all
 # images are scored together, each by a network that was not trained on its group.
 
 # %%
-pools = pool_folds(recorded)
-caption = (
+whole = fold_rows(recorded)
+table = pooled_table(whole).reindex(columns=OUTCOME)
+style(
+    table,
     "Recorded cross-validations."
-    if pools
-    else "There is no recorded cross-validation yet."
+    if whole
+    else "There is no recorded cross-validation here.",
 )
-style(fold_table(pools), caption)
+
+# %% [markdown]
+# ## Without a network
+#
+# What [a handful of numbers](without_cnn.ipynb) scores under the same protocols: the yardstick for
+# every row above.
+
+# %%
+plain = baseline_rows()
+columns = ["system", "data", "split", "our accuracy", "our AUC", "scored on"]
+table = pooled_table(plain).reindex(columns=[*columns, "trained on"])
+style(
+    table,
+    "Classifiers without a network, all kept draws."
+    if plain
+    else "No baseline of the real images is kept here.",
+)
 
 # %% [markdown]
 # ## Runs of this build
 #
-# The newest run of each system, data set and split. A published number stands beside runs on the
-# data set of its source only: synthetic cells say nothing of it.
+# The newest run of each system, data set and split that this workspace trained itself. A published
+# number stands beside runs on the data set of its source only: synthetic cells say nothing of it.
 
 # %%
-style(result_table(systems), "The newest run of each system and split.")
-
-
-# %%
-def value_without(row):
-    """Accuracy without a CNN on the very split of a run, or None."""
-    found = row["baseline"]
-    same = found is not None and found["same_split"]
-    return found["accuracy"]["value"] if same else None
-
-
-rows = pd.DataFrame(
-    [
-        {
-            "name": f"{row['recipe']}, by {row['protocol']}",
-            **row["metrics"]["accuracy"],
-            "published": row["published"],
-            "baseline": value_without(row),
-        }
-        for row in result_rows(systems)
-    ]
+own = network_rows(choose_pools(r for r in records if not r.recorded))
+systems = [row for row in own if "." not in row["recipe"]]
+variants = [row for row in own if "." in row["recipe"]]
+columns = [name for name in (*OUTCOME, *SCALE[3:]) if name != "verdict"]
+table = pooled_table(systems).reindex(columns=columns)
+style(
+    table,
+    "The newest run of each system and split."
+    if systems
+    else "This workspace has no run: run a notebook of a system first.",
 )
-
-# %%
-if len(rows):
-    told = [
-        f"{row['name']}: {interval(row)}"
-        + (
-            f", without a CNN {row['baseline']:.3f}"
-            if row["baseline"] > 0
-            else ""
-        )
-        for row in rows.astype({"baseline": float}).to_dict("records")
-    ]
-    show(
-        plot_intervals(rows),
-        caption="Accuracy of the newest run of each system and split.",
-        alt="; ".join(told) + ".",
-    )
 
 # %% [markdown]
 # Variants are recipes with one thing changed, such as those of [the page on
 # overfitting](overfitting.ipynb).
 
 # %%
-caption = "Runs of variants." if variants else "There is no run of a variant."
-style(result_table(variants), caption)
+table = pooled_table(variants).reindex(columns=columns)
+style(
+    table, "Runs of variants." if variants else "There is no run of a variant."
+)
 
 # %% [markdown]
-# ## What these numbers are not
-#
-# A run on other images, at a smaller input, or of fewer steps than its source says nothing of
-# the source; its row tells. A run of your own (`alllib train`) appears here at the next build.
-#
 # :::{admonition} Not a medical device
 # :class: warning
 # No number on this page says how well a patient would be diagnosed.
@@ -185,16 +251,20 @@ style(result_table(variants), caption)
 # ## Summary
 #
 # - A number without split, scale and interval cannot be compared.
-# - Records, not memory, fill the table.
+# - Nothing here is a run at a source's own scale unless its row says so: the words *reproduced* and
+#   *not reproduced* are kept for those.
+# - Records, not memory, fill the tables; `alllib results --check` computes every metric again from
+#   the predictions.
 #
 # ```{exercise}
 # :label: results-json
-# Print the same rows in a form that a program can read.
+# Print the same rows in a form that a program can read, and find those whose interval does not
+# contain the published number.
 # ```
 #
 # ```{solution} results-json
 # :class: dropdown
-# `alllib results --json`
+# `alllib results --json`; rows whose `verdict` is `published above` or `published below`.
 # ```
 #
-# **Next**: [how fast, and against what](benchmarks.ipynb).
+# **Next**: [what the split alone does to each system](split_effect.ipynb).
