@@ -13,6 +13,7 @@ from .baseline_runs import kept_baselines
 from .checks.poster_scores import label_agreement, majority, unrelated_accuracy
 from .comparison import recorded_runs
 from .datasets import get_dataset
+from .gaps import signed, split_gaps
 from .laboratory.study import kept_effects
 from .pools import Pool, choose_pools, pool_folds
 from .recipes import Recipe, load_recipe
@@ -98,7 +99,9 @@ def verdict_rows(recipes: Iterable[str] = HEADLINES, *, epochs: int = 8) -> list
         experiment on this work's mistake: `honest, value, upper` with a stronger form of it,
         `system`; or None), `protocols` (published, honest), `reason`, and `claims` (ids of
         the ledger that the reason rests on). Intervals are those of
-        `coverage.accuracy_interval`; our runs have a `scale` too.
+        `coverage.accuracy_interval`; our runs have a `scale` too. `gap`: what the source's split
+        adds to our network on the same images, a row of `gaps.split_gaps` with `scale`, from any
+        initial weights; or None.
     """
     return [_row(load_recipe(name), epochs) for name in recipes]
 
@@ -132,6 +135,7 @@ def _row(recipe: Recipe, epochs: int) -> dict:
         "plain_f1": _plain(recipe, data.honest_protocol, "pooled", metric="weighted_f1"),
         "ours_published": None if official else run,
         "ours_honest": ours.get(data.honest_protocol),
+        "gap": _gap(recipe, epochs),
         "mistake": _mistake(recipe),
         "protocols": [data.published_protocol, data.honest_protocol],
         "reason": REASONS[recipe.name][0],
@@ -153,6 +157,17 @@ def _ours(recipe: Recipe, epochs: int) -> dict[str, dict]:
         pool.run["protocol"]: pool.accuracy | {"scale": _scale(pool)}
         for pool in [*choose_pools(long), *pool_folds(long)]
     }
+
+
+def _gap(recipe: Recipe, epochs: int) -> dict | None:
+    """What the source's split adds to our network, beside the honest protocol."""
+    long = [record for record in recorded_runs(recipe.name) if record.run["epochs"] >= epochs]
+    for row in split_gaps(long):
+        if row["protocol"] == recipe.data.honest_protocol:
+            start = "" if row["pretrained"] else ", not pretrained"
+            scale = f"{row['input']} px, {row['epochs']} epochs{start}"
+            return row | {"scale": f"{scale}, {row['images']:,} images in common"}
+    return None
 
 
 def _scale(pool: Pool) -> str:
@@ -219,12 +234,17 @@ def verdict_table(rows: Iterable[dict]) -> pd.DataFrame:
                 "a handful of numbers, honest split": _told(row, "plain_honest"),
                 "our run, its split": _told(row, "ours_published"),
                 "our run, honest split": _told(row, "ours_honest"),
+                "its split adds, same images": _tell_gap(row["gap"]),
             }
             for row in rows
         ]
     )
     measured = ~table.isin(["not measured", OTHER_IMAGES]).all()
     return table.loc[:, measured]
+
+
+def _tell_gap(gap: dict | None) -> str:
+    return "not measured" if gap is None else f"{signed(gap)} points; {gap['scale']}"
 
 
 def _share(value: float | None) -> str:

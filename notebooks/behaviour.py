@@ -40,7 +40,6 @@ from alllib.failures import (
 )
 from alllib.figures import say, set_style, show
 from alllib.records import list_records
-from alllib.result_rows import answers_one_class
 
 # %%
 from alllib.result_figures import (
@@ -50,6 +49,7 @@ from alllib.result_figures import (
     plot_kappas,
     plot_learning,
 )
+from alllib.result_rows import answers_one_class
 from alllib.tables import style
 
 set_style()

@@ -63,17 +63,21 @@ from alllib.downloads import prepare_data
 from alllib.evaluation import score_predictions
 from alllib.figures import say, show
 from alllib.images import read_image
+from alllib.pools import choose_pools
 from alllib.recipes import (
     load_recipe,
     resolve_protocol,
     split_by_recipe,
 )
+from alllib.result_rows import network_rows
 from alllib.systems import describe_system, tell_cost
 from alllib.tables import (
+    OUTCOME,
+    SCALE,
     crossing_table,
     interval,
     metric_table,
-    result_table,
+    pooled_table,
     style,
 )
 from alllib.training import RunSettings, train_recipe
@@ -244,7 +248,8 @@ say(tell_cost(recipe, network, "relu"))
 # %%
 recorded = comparison.recorded_runs(recipe.name)
 kept = "Recorded runs." if recorded else "There is no recorded run here."
-style(result_table(recorded), kept)
+rows = network_rows(choose_pools(recorded))
+style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 
 # %% [markdown]
 # ## Training

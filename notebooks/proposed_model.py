@@ -53,10 +53,18 @@ from alllib.downloads import prepare_data
 from alllib.figures import say, show
 from alllib.images import read_image
 from alllib.layers import count_flops, layer_table
+from alllib.pools import choose_pools
 from alllib.recipes import load_recipe, split_by_recipe
+from alllib.result_rows import network_rows
 from alllib.splits import require_subjects
 from alllib.systems import compare_layers, tell_cost
-from alllib.tables import metric_table, result_table, style
+from alllib.tables import (
+    OUTCOME,
+    SCALE,
+    metric_table,
+    pooled_table,
+    style,
+)
 from alllib.training import RunSettings, train_recipe
 
 # %%
@@ -202,7 +210,8 @@ say(tell_cost(recipe, network, "model_1/block6_pool1"))
 # %%
 recorded = comparison.recorded_runs(recipe.name, other.name)
 kept = "Recorded runs." if recorded else "There is no recorded run here."
-style(result_table(recorded), kept)
+rows = network_rows(choose_pools(recorded))
+style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 
 # %% [markdown]
 # ## Training, three times

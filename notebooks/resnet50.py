@@ -65,10 +65,18 @@ from alllib.downloads import prepare_data
 from alllib.figures import say, show
 from alllib.images import read_image
 from alllib.layers import receptive_field
+from alllib.pools import choose_pools
 from alllib.recipes import load_recipe, split_by_recipe
+from alllib.result_rows import network_rows
 from alllib.splits import require_subjects
 from alllib.systems import describe_system
-from alllib.tables import metric_table, result_table, style
+from alllib.tables import (
+    OUTCOME,
+    SCALE,
+    metric_table,
+    pooled_table,
+    style,
+)
 from alllib.training import RunSettings, train_recipe
 
 # %%
@@ -254,7 +262,8 @@ style(claim, "Commands that put the claim to the test, by subject group.")
 # %%
 recorded = comparison.recorded_runs(recipe.name)
 kept = "Recorded runs." if recorded else "There is no recorded run here."
-style(result_table(recorded), kept)
+rows = network_rows(choose_pools(recorded))
+style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 
 # %% [markdown]
 # ## Training

@@ -56,10 +56,19 @@ from alllib.diagrams import describe_network, plot_network
 from alllib.downloads import official_cells, official_files, prepare_data
 from alllib.figures import say, show
 from alllib.images import read_image
+from alllib.pools import choose_pools
 from alllib.recipes import load_recipe, split_by_recipe
+from alllib.result_rows import network_rows
 from alllib.splits import require_subjects
 from alllib.systems import compare_layers, tell_cost
-from alllib.tables import interval, metric_table, result_table, style
+from alllib.tables import (
+    OUTCOME,
+    SCALE,
+    interval,
+    metric_table,
+    pooled_table,
+    style,
+)
 from alllib.training import RunSettings, train_recipe
 
 # %%
@@ -183,7 +192,8 @@ say(tell_cost(recipe, network, "block2_pool"))
 # %%
 recorded = comparison.recorded_runs(recipe.name)
 kept = "Recorded runs." if recorded else "There is no recorded run here."
-style(result_table(recorded), kept)
+rows = network_rows(choose_pools(recorded))
+style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 
 # %% [markdown]
 # ## Training, with two optimisers

@@ -64,12 +64,20 @@ from alllib.figures import say, show
 from alllib.images import read_image
 from alllib.layers import layer_rows
 from alllib.pictures import scale_images
+from alllib.pools import choose_pools
 from alllib.prediction import load_run
 from alllib.recipes import load_recipe, split_by_recipe
+from alllib.result_rows import network_rows
 from alllib.splits import require_subjects
 from alllib.store import open_store
 from alllib.systems import compare_layers, describe_system, tell_cost
-from alllib.tables import metric_table, result_table, style
+from alllib.tables import (
+    OUTCOME,
+    SCALE,
+    metric_table,
+    pooled_table,
+    style,
+)
 from alllib.training import RunSettings, train_recipe
 
 # %%
@@ -172,7 +180,8 @@ say(tell_cost(recipe, network, "block5_pool"))
 # %%
 recorded = comparison.recorded_runs(recipe.name)
 kept = "Recorded runs." if recorded else "There is no recorded run here."
-style(result_table(recorded), kept)
+rows = network_rows(choose_pools(recorded))
+style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 
 # %% [markdown]
 # ## Training
