@@ -33,7 +33,7 @@ def cost_rows(pools: Iterable[Pool]) -> list[dict]:
         (shown in training, checkpoints and validation included, mean over the trainings);
         `seconds` (one training, from the building of the network to the scores, mean); `memory`
         (bytes at the peak of the process, the largest); `energy` (joules of one training, mean;
-        None where the machine does not tell); `value, low, high` (accuracy), `auroc`.
+        None where the machine did not tell); `value, low, high` (accuracy), `auroc`.
     """
     return [_row(pool) for pool in pools]
 

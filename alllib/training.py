@@ -26,6 +26,7 @@ from .backend import (
 )
 from .checkpoints import State, load_state, remove_state, state_folder
 from .datasets import data_fingerprint, get_dataset
+from .energy import EnergyMeter
 from .errors import RecipeError, RecordError, SplitError
 from .evaluation import score_predictions
 from .feeding import predict_batches
@@ -134,7 +135,13 @@ def train_recipe(
             remove_state(folder)
             state = _new_state(identity, finished, again=again)
         full = replace(full, precision=state.precision)
-        record = _train(recipe, split, full, resources, state, run_id, progress=progress)
+        meter = EnergyMeter()
+        try:
+            record = _train(
+                recipe, split, full, resources, state, run_id, meter=meter, progress=progress
+            )
+        finally:
+            meter.stop()
         remove_state(folder)
     return record
 
@@ -226,6 +233,7 @@ def _train(
     state: State,
     run_id: str,
     *,
+    meter: EnergyMeter,
     progress: bool,
 ) -> Record:
     parameters = state.identity["parameters"]
@@ -280,6 +288,9 @@ def _train(
         "appearance": describe_appearance(split.part("train"), store),
         "peak_memory": peak_memory(),
     }
+    energy = meter.stop()
+    if energy and state.sessions == 1:  # what an earlier session took is not known
+        run["energy"] = energy
     # A model of the same layers that was not compiled: no optimiser is saved with it.
     bare = load_keras().Model(final.input, final.outputs[0], name=final.name)
     history = pd.DataFrame(state.history)
