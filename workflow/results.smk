@@ -80,7 +80,7 @@ rule train:
     wildcard_constraints:
         run="(?!baselines-).*",
     shell:
-        "cd {ROOT:q} && {PYTHON:q} -m alllib.cli {params.words}"
+        "cd {ROOT:q} && echo training {wildcards.run} && {PYTHON:q} -m alllib.cli {params.words}"
         " && {PYTHON:q} -m alllib.cli results --keep {wildcards.run}"
 
 
