@@ -71,16 +71,17 @@ class GridRun:
         return words
 
     def fits(self, record: Record) -> bool:
-        """Whether a record is of this run: recipe, split and every setting."""
-        run = record.run
-        recipe = load_recipe(self.recipe)
+        """Whether a record is of this run: recipe, data, split and every setting."""
+        run, recipe = record.run, load_recipe(self.recipe)
         protocol = recipe.data.published_protocol if self.protocol == "published" else self.protocol
+        named = (self.id, self.recipe, recipe.data.dataset, protocol)
         fold = run["certificate"]["settings"].get("fold")
-        done = run["parameters"]
+        # A record names its patience only where that is not the recipe's.
+        done = {"patience": recipe.training.patience} | run["parameters"]
         return (
-            (run["id"], run["recipe"], run["protocol"]) == (self.id, self.recipe, protocol)
+            tuple(run[key] for key in ("id", "recipe", "dataset", "protocol")) == named
             and self.fold in (None, fold)
-            and all(done.get(name, value) == value for name, value in vars(self.settings).items())
+            and all(done.get(name) == value for name, value in vars(self.settings).items())
         )
 
 

@@ -132,7 +132,7 @@ def check_results(folder: str | Path | None = None) -> list[str]:
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         listed = manifest["files"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordError(
             f"The manifest of the recorded results cannot be read ({error}).",
             where=folder / MANIFEST,

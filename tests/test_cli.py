@@ -170,14 +170,14 @@ def test_train_and_results_from_end_to_end(tiny, place, capsys):
     assert "nineteen numbers" in said[2] and "commonest class" in said[-1]
     assert main(["results", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
-    assert (row["run"], row["seed"], row["epochs"], row["input"]) == ("mine", 5, 1, 16)
+    assert (row["runs"], row["seeds"], row["epochs"], row["input"]) == (["mine"], [5], 1, 16)
     assert (row["protocol"], row["scored"], row["dataset"]) == ("group", "test", "synthetic")
     assert row["published"] is None, "the published number is one of C-NMC"
     assert row["baseline"]["same_split"]
     assert 0 <= row["metrics"]["accuracy"]["value"] <= 1
     assert main(["results"]) == 0
     table = capsys.readouterr().out
-    assert "by subject group" in table and f"{row['images']} images" in table
+    assert "by subject group" in table and f"{row['scored_images']} test images" in table
     # The same id with other parameters is refused before anything is trained.
     assert "other epochs" in refused(
         capsys, *train_words(tiny, "--run", "mine", "--seed", "5", "--epochs", "2")
@@ -185,7 +185,7 @@ def test_train_and_results_from_end_to_end(tiny, place, capsys):
     # Under the report's protocol, and listed from any folder.
     assert main(train_words(tiny, "--protocol", "published", "--run", "theirs")) == 0
     assert "on the validation part" in capsys.readouterr().out
-    assert main(["results", str(place / "runs"), "--json"]) == 0
+    assert main(["results", str(place / "runs"), "--runs", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["run"], row["scored"]) for row in rows] == [
         ("mine", "test"),
@@ -202,6 +202,7 @@ def test_train_and_results_from_end_to_end(tiny, place, capsys):
         (["train", "mir2019-proposed", "--samples", "-3"], "samples"),
         (["train", "mir2019-proposed", "--input-size", "8"], "at least 16"),
         (["train", "mir2019-proposed", "--seed", "-1"], "seed"),
+        (["train", "mir2019-proposed", "--patience", "-1"], "patience"),
         (["train", "mir2019-proposed", "--run", "a/b"], "'a/b' cannot be the id"),
         (["train", "mir2019-proposed", "--data", "/no/such/folder"], "no such folder"),
     ],

@@ -12,7 +12,6 @@ from alllib.comparison import (
     choice_table,
     deviation_table,
     newest_runs,
-    pool_folds,
     surest_errors,
     tell_confusion,
     tell_history,
@@ -21,7 +20,6 @@ from alllib.comparison import (
 )
 from alllib.recipes import change_recipe, list_recipes, load_recipe
 from alllib.records import Record
-from alllib.tables import fold_table
 
 PREDICTIONS = pd.DataFrame(
     {
@@ -189,50 +187,3 @@ def test_every_open_parameter_is_shown_with_its_value(name):
     if "images.input" in values:
         assert values["images.input"] == str(recipe.images.input)
     assert table.reason.str.len().min() > 5
-
-
-# Cross-validation ----------------------------------------------------------------------
-
-
-def fold_record(fold: int, *, folds: int = 3, finished: str = "1", **parameters) -> Record:
-    record = record_of(protocol="group", scored="test", seed=1, finished=finished)
-    record.run["id"] = f"fold{fold}-{finished}"
-    record.run["parameters"] |= {"certificate": f"c{fold}", "epochs": 8} | parameters
-    settings = {"folds": folds, "seed": 2019, "fold": fold}
-    record.run["certificate"] = {"settings": settings, "hash": f"h{fold}"}
-    rows = PREDICTIONS.assign(
-        image=PREDICTIONS.image + str(fold), group=PREDICTIONS.label + str(fold), subject="s"
-    )
-    return replace(record, predictions=rows)
-
-
-def test_folds_are_pooled_when_each_was_tested_once():
-    (pool,) = pool_folds([fold_record(2), fold_record(0), fold_record(1)])
-    assert pool["runs"] == ["fold0-1", "fold1-1", "fold2-1"] and pool["images"] == 15
-    right = [row.label == ("ALL" if row.p_ALL > 0.5 else "HEM") for row in PREDICTIONS.itertuples()]
-    assert pool["scores"].metrics["accuracy"].value == pytest.approx(sum(right) / len(right))
-    assert pool["scores"].groups == {"ALL": 3, "HEM": 3}
-    table = fold_table([pool])
-    assert table.loc[0, "scored on"] == "15 images" and table.loc[0, "epochs"] == 8
-    assert table.loc[0, "single folds"].count(",") == 2
-    assert table.loc[0, "accuracy without a CNN"] != "not measured"
-
-
-def test_a_fold_that_lacks_or_differs_is_no_cross_validation():
-    assert pool_folds([fold_record(0), fold_record(1)]) == []
-    assert pool_folds([fold_record(0), fold_record(1), fold_record(2, epochs=9)]) == []
-    assert pool_folds([fold_record(0), fold_record(1), fold_record(2, folds=4)]) == []
-    assert fold_table([]).empty
-
-
-def test_the_newest_run_of_a_fold_counts():
-    runs = [fold_record(0), fold_record(1), fold_record(2), fold_record(1, finished="2")]
-    assert pool_folds(runs)[0]["runs"] == ["fold0-1", "fold1-2", "fold2-1"]
-
-
-def test_published_splits_and_organisers_folds_are_no_cross_validation():
-    image = fold_record(0)
-    image.run["certificate"] = {"settings": {"shares": [0.8, 0.2], "seed": 120}}
-    folds = fold_record(0)
-    folds.run["certificate"] = {"settings": {"fold": 0, "used": ["fold_0"], "parts": 5}}
-    assert pool_folds([image, folds]) == []

@@ -208,3 +208,35 @@ def test_with_few_uneven_groups_the_jackknife_holds_and_percentiles_do_not(group
 def test_impossible_designs_are_refused(change, why):
     with pytest.raises(DataError, match=why):
         simulate_coverage(SIZES, **CLASSES | {"groups": 3, "repeats": 2} | change)
+
+
+@given(TABLES, st.integers(2, 4), st.sampled_from(list(METHODS)), st.randoms(use_true_random=False))
+@settings(max_examples=40)
+def test_the_accuracy_of_several_trainings_is_their_mean(table, repeats, method, random):
+    table = table.assign(image=[f"i{n:04}" for n in range(len(table))])
+    tables = [table]
+    for seed in range(1, repeats):
+        sure = np.random.default_rng(seed).uniform(0.1, 0.9, len(table))
+        tables.append(table.assign(p_ALL=sure, p_HEM=1 - sure))
+    found = accuracy_interval(tables, method=method, resamples=100)
+    each = [accuracy_interval(one, method=method, resamples=100).value for one in tables]
+    assert found.value == pytest.approx(np.mean(each))
+    mixed = [one.sample(frac=1, random_state=random.randrange(2**32)) for one in tables]
+    random.shuffle(mixed)
+    other = accuracy_interval(mixed, method=method, resamples=100)
+    if found.low is None:
+        assert other.low is None
+    else:
+        assert (other.value, other.low, other.high) == pytest.approx(
+            (found.value, found.low, found.high)
+        )
+
+
+def test_one_training_and_copies_of_it_have_the_same_interval():
+    table = random_table(3).assign(image=lambda table: [f"i{n:04}" for n in range(len(table))])
+    alone = accuracy_interval(table)
+    assert accuracy_interval([table]) == alone and alone.low is not None
+    thrice = accuracy_interval([table, table, table])
+    assert (thrice.value, thrice.low, thrice.high) == pytest.approx(
+        (alone.value, alone.low, alone.high)
+    )

@@ -20,6 +20,8 @@ from alllib.evaluation import (
     confusion_matrix,
     draw_groups,
     score_predictions,
+    score_repeats,
+    sort_alike,
 )
 from alllib.recipes import load_recipe
 
@@ -273,3 +275,99 @@ def test_a_constant_answer_has_no_interval_by_group_and_one_by_image():
     assert (by_group.value, by_group.low) == (1.0, None)
     by_image = score_predictions(table.assign(group=None), positive="ALL").metrics["accuracy"]
     assert by_image.low < by_image.value < by_image.high
+
+
+# Several trainings ---------------------------------------------------------------------
+
+
+@st.composite
+def repeats(draw):
+    """Predictions of one to four trainings on the same images, in one order."""
+    first = draw(TABLES).assign(image=lambda table: [f"i{n:03}" for n in range(len(table))])
+    names = [name for name in first if name.startswith("p_")]
+    found = []
+    for seed in draw(st.lists(st.integers(0, 10**6), min_size=1, max_size=4)):
+        raw = np.random.default_rng(seed).integers(1, 6, (len(first), len(names))).astype(float)
+        shares = pd.DataFrame(raw / raw.sum(axis=1, keepdims=True), columns=names)
+        found.append(first.assign(**shares))
+    return found
+
+
+@settings(max_examples=50, deadline=None)
+@given(repeats())
+def test_metrics_of_several_trainings_are_the_means_of_each(tables):
+    found = score_repeats(tables, resamples=20)
+    each = [score_predictions(table, resamples=20) for table in tables]
+    for name in METRICS:
+        values = [scores.metrics[name].value for scores in each]
+        mean = math.nan if None in values else float(np.mean(values))
+        assert agree(found.metrics[name].value, mean), name
+    assert found.confusion == np.sum([scores.confusion for scores in each], axis=0).tolist()
+    assert (found.images, found.groups) == (each[0].images, each[0].groups)
+    assert found.resampled == each[0].resampled
+
+
+@settings(max_examples=50, deadline=None)
+@given(repeats(), st.randoms(use_true_random=False))
+def test_the_order_of_trainings_and_of_rows_plays_no_part(tables, random):
+    found = score_repeats(tables, resamples=50)
+    mixed = [table.sample(frac=1, random_state=random.randrange(2**32)) for table in tables]
+    random.shuffle(mixed)
+    other = score_repeats(mixed, resamples=50)
+    assert other.confusion == found.confusion and other.groups == found.groups
+    for name in METRICS:
+        for key in ("value", "low", "high"):
+            ours, theirs = (getattr(s.metrics[name], key) for s in (found, other))
+            assert agree(ours, math.nan if theirs is None else theirs), (name, key)
+
+
+def test_one_training_and_copies_of_it_give_what_it_gave():
+    table = random_table(5, 60, 2, 8, 50).assign(image=[f"i{n:03}" for n in range(60)])
+    alone = score_predictions(table, positive="ALL", resamples=200)
+    assert score_repeats([table], positive="ALL", resamples=200) == alone
+    thrice = score_repeats([table] * 3, positive="ALL", resamples=200)
+    assert thrice.confusion == (3 * np.array(alone.confusion)).tolist()
+    for name in METRICS:
+        assert vars(thrice.metrics[name]) == pytest.approx(vars(alone.metrics[name]))
+    assert thrice.images == alone.images == 60
+
+
+def test_the_interval_is_that_of_the_mean_and_no_mean_of_intervals():
+    """Two trainings that err on different groups: their mean varies less than either."""
+    rows = 40
+    table = pd.DataFrame({"image": [f"i{n:02}" for n in range(rows)], "label": "ALL"})
+    table["label"] = ["ALL", "HEM"] * (rows // 2)
+    table["group"] = [f"{label}{n // 2 % 5}" for n, label in enumerate(table.label)]
+    half = table.group.str[-1].isin(["0", "1"]).to_numpy()
+
+    def answer(right):
+        sure = np.where(right, 0.9, 0.1)
+        ours = np.where(table.label == "ALL", sure, 1 - sure)
+        return table.assign(p_ALL=ours, p_HEM=1 - ours)
+
+    first, second = answer(half), answer(~half)
+    both = score_repeats([first, second]).metrics["accuracy"]
+    assert (both.value, both.low, both.high) == (0.5, None, None)  # the mean never moves
+    alone = score_predictions(first).metrics["accuracy"]
+    assert alone.high - alone.low > 0.3
+
+
+def test_trainings_on_other_images_or_labels_are_refused():
+    table = random_table(5, 20, 2, 4, 50).assign(image=[f"i{n:03}" for n in range(20)])
+    other = table.assign(label=["HEM" if label == "ALL" else "ALL" for label in table.label])
+    for wrong in (other, table.assign(image="j" + table.image), table.iloc[1:]):
+        with pytest.raises(DataError, match="same images"):
+            score_repeats([table, wrong])
+        with pytest.raises(DataError, match="same images"):
+            sort_alike([table, table, wrong])
+    with pytest.raises(DataError, match="no training"):
+        score_repeats([])
+
+
+def test_tables_are_sorted_alike_and_one_alone_stays_as_it_is():
+    table = random_table(5, 20, 2, 4, 50).assign(image=[f"i{19 - n:03}" for n in range(20)])
+    assert sort_alike([table])[0] is table
+    mixed = table.sample(frac=1, random_state=3)
+    first, second = sort_alike([table, mixed])
+    pd.testing.assert_frame_equal(first, second)
+    assert first.image.is_monotonic_increasing and set(first.image) == set(table.image)

@@ -255,6 +255,64 @@ def test_patience_counts_from_the_last_improvement(split, monkeypatch):
     assert record.run["epochs"] == 6
 
 
+def test_a_run_has_a_patience_of_its_own(split, monkeypatch):
+    """Also where the last epoch is kept: then the validation loss tells when to stop."""
+    losses = (0.5, 0.4, 0.45, 0.42, 0.1, 0.1)
+    for checkpoint, chosen in (("last", 4), ("val_loss", 2)):
+        scripted(monkeypatch, losses=losses, accuracies=(0.5,) * 6)
+        recipe = tiny_recipe(checkpoint=checkpoint)
+        record = train(recipe, split, f"own-{checkpoint}", epochs=6, patience=2)
+        assert list(record.history.epoch) == [1, 2, 3, 4] and record.run["epochs"] == 4
+        assert record.run["chosen_epoch"] == chosen
+        assert record.run["parameters"]["patience"] == 2
+        assert record.run["parameters"]["epochs"] == 6
+    scripted(monkeypatch, losses=losses, accuracies=(0.5,) * 6)
+    recipe = tiny_recipe(checkpoint="val_loss", patience=2)
+    record = train(recipe, split, "own-none", epochs=6, patience=0, batch=20)
+    assert record.run["epochs"] == 6 and record.run["parameters"]["patience"] == 0
+
+
+def test_a_record_names_its_patience_only_where_it_is_not_the_recipes(split, monkeypatch):
+    scripted(monkeypatch, losses=(0.5, 0.4), accuracies=(0.5,) * 2)
+    plain, patient = (
+        tiny_recipe(checkpoint="val_loss"),
+        tiny_recipe(checkpoint="val_loss", patience=2),
+    )
+    for recipe, asked in ((plain, None), (plain, 0), (patient, None), (patient, 2)):
+        found = training._parameters(recipe, split, replace(SHORT, patience=asked).filled(recipe))
+        assert "patience" not in found
+    for recipe, asked in ((plain, 2), (patient, 0), (patient, 3)):
+        found = training._parameters(recipe, split, replace(SHORT, patience=asked).filled(recipe))
+        assert found["patience"] == asked
+
+
+def test_a_run_of_before_it_had_a_patience_goes_on(split, monkeypatch):
+    """Records and states of then name none, and are those of the recipe's."""
+    recipe = tiny_recipe()
+    wanted = train(recipe, split, "before-whole", settings=EIGHTS)
+    assert "patience" not in wanted.run["parameters"]
+    assert train(recipe, split, "before-whole", settings=EIGHTS).run == wanted.run
+    with pytest.MonkeyPatch.context() as patch:
+        Stop(patch, epoch=2)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, split, "before", settings=EIGHTS)
+    state = load_state(state_folder("before"))
+    assert state.epoch > 0 and "patience" not in state.identity["parameters"]
+    for asked in (1, 5):
+        with pytest.raises(RecordError, match="other patience"):
+            train(recipe, split, "before", settings=EIGHTS, patience=asked)
+    found = train(recipe, split, "before", settings=EIGHTS, patience=recipe.training.patience)
+    check_same(found, wanted)
+    with pytest.raises(RecordError, match="other patience"):
+        train(recipe, split, "before-whole", settings=EIGHTS, patience=5)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, True])
+def test_a_patience_that_cannot_be_used_is_refused(split, wrong):
+    with pytest.raises(ParameterError, match="patience"):
+        train(tiny_recipe(), split, "wrong-patience", patience=wrong)
+
+
 def course_of(network, **changes) -> fitting._Course:
     """A plan around a network alone; 41 steps, so that a graph is built."""
     values = {

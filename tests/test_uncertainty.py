@@ -13,7 +13,13 @@ from scipy import stats
 
 from alllib.errors import DataError
 from alllib.evaluation import score_predictions
-from alllib.uncertainty import compare_paired, mark_right, subject_accuracy
+from alllib.uncertainty import (
+    compare_paired,
+    compare_shares,
+    mark_right,
+    share_right,
+    subject_accuracy,
+)
 
 
 def predictions(right: dict[str, list[int]]) -> pd.DataFrame:
@@ -200,3 +206,59 @@ def test_two_labels_or_two_predictions_of_an_image_are_errors():
         compare_paired(one, one.assign(label=["ALL", "HEM", "HEM"]))
     with pytest.raises(DataError, match="predicted twice"):
         compare_paired(pd.concat([one, one]), one)
+
+
+# Several trainings ---------------------------------------------------------------------
+
+
+def told(found) -> dict:
+    """A comparison as numbers that may differ in their last digits."""
+    return {k: v for k, v in vars(found).items() if not isinstance(v, str) and v is not None}
+
+
+@given(pairs(), st.randoms(use_true_random=False))
+@settings(max_examples=40)
+def test_the_order_of_trainings_and_rows_plays_no_part(pair, random):
+    first, second = pair
+    other = first.assign(p_ALL=first.p_HEM, p_HEM=first.p_ALL)
+    found = compare_paired([first, other, first], [second, second])
+    mixed = [t.sample(frac=1, random_state=random.randrange(2**32)) for t in (first, other, first)]
+    random.shuffle(mixed)
+    again = compare_paired(mixed, second.sample(frac=1, random_state=1))
+    assert told(again) == pytest.approx(told(found)) and again.resampled == found.resampled
+    share = (2 * mark_right(first) + mark_right(other)) / 3
+    assert found.difference == pytest.approx(float((share - mark_right(second)).mean()))
+
+
+@given(pairs())
+@settings(max_examples=30)
+def test_one_training_in_a_list_compares_as_itself(pair):
+    first, second = pair
+    alone = compare_paired(first, second)
+    assert compare_paired([first], [second]) == alone
+    assert compare_shares(share_right(first), share_right(second)) == alone
+    assert told(compare_paired([first] * 3, [second] * 2)) == pytest.approx(told(alone))
+
+
+def test_shares_are_means_over_the_trainings():
+    first = predictions({"a1": [1, 1], "H1": [1, 0]})
+    second = predictions({"a1": [1, 0], "H1": [0, 0]})
+    found = share_right([first, second.iloc[::-1]]).set_index("image").right
+    assert found.to_dict() == {"a1_0": 1, "a1_1": 0.5, "H1_0": 0.5, "H1_1": 0}
+    assert share_right(first).right.to_list() == [1, 1, 1, 0]
+    assert list(share_right(first)) == ["image", "subject", "group", "label", "right"]
+
+
+def test_an_image_counts_for_the_system_that_was_right_more_often():
+    first = [predictions({"a1": [1, 1, 0], "H1": [0]}), predictions({"a1": [1, 0, 0], "H1": [0]})]
+    second = [predictions({"a1": [0, 1, 0], "H1": [1]}), predictions({"a1": [1, 0, 0], "H1": [0]})]
+    found = compare_paired(first, second)
+    assert (found.first_only, found.second_only, found.difference) == (1, 1, 0)
+
+
+def test_trainings_on_other_images_are_refused():
+    first, second = predictions({"a1": [1, 1], "H1": [1]}), predictions({"a2": [1, 1], "H1": [1]})
+    with pytest.raises(DataError, match="same images"):
+        compare_paired([first, second], first)
+    with pytest.raises(DataError, match="no training"):
+        share_right([])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from fabricated import answers, write_run
 
 from alllib import verdict
 from alllib.claims import claim_rows
 from alllib.downloads import official_files
 from alllib.laboratory.study import kept_effects
 from alllib.recipes import load_recipe
+from alllib.settings import RunSettings
 from alllib.verdict import (
     HEADLINES,
     MISTAKES,
@@ -105,25 +107,32 @@ def test_what_was_not_measured_is_said_and_drawn_as_nothing(nothing_kept):
     plt.close(figure)
 
 
-def test_runs_that_are_too_short_or_from_other_weights_explain_nothing(nothing_kept, monkeypatch):
-    def record(epochs: int, weights: str):
-        metrics = {"images": 4}
-        run = {"recipe": HEADLINES[0], "dataset": "cnmc2019", "protocol": "group",
-               "epochs": epochs, "weights": weights, "metrics": metrics,
-               "certificate": {"settings": {}}, "parameters": {"input_size": 16, "epochs": epochs},
-               "finished": "2026-11-21"}  # fmt: skip
-        answers = pd.DataFrame({"label": ["ALL", "ALL", "HEM", "HEM"], "group": list("abcd"),
-                                "p_ALL": [0.9, 0.8, 0.7, 0.1]})  # fmt: skip
-        answers["p_HEM"] = 1 - answers.p_ALL
-        return type("Record", (), {"run": run, "predictions": answers})()
+def test_runs_that_are_too_short_or_from_other_weights_explain_nothing(
+    nothing_kept, monkeypatch, workspace
+):
+    recipe = load_recipe(HEADLINES[0])
+    start = recipe.architecture.weights
+    table = answers(3)
+    right = ((table.p_ALL > 0.5) == (table.label == "ALL")).mean()
 
-    for epochs, weights, shown in ((8, "none", True), (7, "none", False), (9, "imagenet", False)):
-        monkeypatch.setattr(verdict, "recorded_runs", lambda _, of=(epochs, weights): [record(*of)])
+    def runs(epochs: int, weights: str, seeds: int = 1) -> list:
+        settings = RunSettings(input_size=16, epochs=epochs, weights=weights)
+        return [
+            write_run(f"r{seed}", table, recipe=recipe.name, seed=seed, settings=settings)
+            for seed in range(1, seeds + 1)
+        ]
+
+    other = "imagenet" if start == "none" else "none"
+    for epochs, weights, shown in ((8, start, True), (7, start, False), (9, other, False)):
+        monkeypatch.setattr(verdict, "recorded_runs", lambda _, of=(epochs, weights): runs(*of))
         (row,) = verdict_rows(HEADLINES[:1])
         assert (row["ours_honest"] is not None) == shown
         if shown:
-            assert row["ours_honest"]["value"] == 0.75
-            assert row["ours_honest"]["scale"] == "16 px, 8 epochs, 4 scored"
+            assert row["ours_honest"]["value"] == pytest.approx(right)
+            assert row["ours_honest"]["scale"] == "16 px, 8 epochs, 24 scored"
+    monkeypatch.setattr(verdict, "recorded_runs", lambda _: runs(8, start, 3))
+    (row,) = verdict_rows(HEADLINES[:1])
+    assert row["ours_honest"]["scale"] == "16 px, 8 epochs, 3 seeds, 24 scored"
 
 
 def test_kept_rows_of_the_right_split_are_taken(nothing_kept, monkeypatch):

@@ -12,6 +12,11 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from fabricated import answers, write_run
+from tiny import write_cells
+
+from alllib.keeping import keep_runs
+from alllib.settings import RunSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NOTEBOOK = """\
@@ -252,3 +257,105 @@ def test_a_killed_batch_leaves_no_kernel_and_goes_on_where_it_was(project):
     assert done.returncode == 0, done.stderr
     assert project.executed()["first"] == first
     assert "topic second" in project.page("notebooks/second")
+
+
+# Recorded results ----------------------------------------------------------------------
+
+GRID = """\
+[scale.cpu]
+prefix = "try"
+weights = "none"
+input = 16
+epochs = 3
+precision = "float32"
+seeds = [1, 2]
+
+[scale.gpu]
+prefix = "whole"
+patience = 2
+seeds = [1]
+
+[[system]]
+recipe = "unnithan2021-2x2"
+name = "2x2"
+splits = [
+    { protocol = "published" },
+    { protocol = "group", fold = 2 },
+    { protocol = "folds", fold = 2, seeds = [1], complete = true },
+]
+
+[[system]]
+recipe = "ball2023-densenet201"
+name = "densenet"
+splits = [{ protocol = "blocks" }]
+"""
+
+
+@pytest.fixture
+def record(tmp_path, workspace):
+    """`record(cnmc2019=folder, scale=...)`: what `make results` would do."""
+    grid = tmp_path / "grid.toml"
+    grid.write_text(GRID)
+
+    def dry_run(**config) -> subprocess.CompletedProcess:
+        words = [
+            f"{name}={value}" for name, value in {"grid": grid, "scale": "cpu", **config}.items()
+        ]
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", "-s", "workflow/results.smk", "--profile",
+             "workflow/profiles/local", "--nolock", "--cores", "1", "-n", "--quiet", "host",
+             "--config", *words],
+            cwd=REPOSITORY, env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    return dry_run
+
+
+def test_results_are_recorded_of_given_data_of_that_kind_alone(record, tmp_path, workspace):
+    ball = tmp_path / "ball"
+    for name in ("Benign", "Early", "Pre", "Pro"):
+        (ball / name).mkdir(parents=True)
+    (tmp_path / "holiday").mkdir()
+    refused = (
+        ({}, "no data set was given"),
+        ({"cnmc2019": ball}, f"{ball} does not hold C-NMC 2019"),
+        ({"cnmc2019": tmp_path / "holiday"}, "none of the known data sets"),
+        ({"cnmc2019": tmp_path / "nowhere"}, "no such folder"),
+    )
+    for config, said in refused:
+        done = record(**config)
+        assert done.returncode != 0 and done.stderr.count("error:") == 1, done.stderr
+        assert said in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert not (workspace / "results").exists() and not (workspace / "runs").exists()
+
+
+def test_what_is_not_recorded_yet_is_trained_seed_by_seed(record, tmp_path, workspace):
+    data = write_cells(tmp_path / "im agés")
+    done = record(cnmc2019=data)
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 runs are still to be recorded" in done.stderr
+    told = done.stdout + done.stderr
+    names = ("published-s1", "group-fold2-s1", "published-s2", "group-fold2-s2")
+    for name in names:
+        assert f"try-2x2-{name}.done" in told, name
+    assert "baselines-cnmc2019.done" in told
+    # No fold is whole here, and there is no B-ALL.
+    assert "folds-fold2" not in told and "densenet" not in told
+    assert not (workspace / "results").exists() and not (workspace / "runs").exists()
+
+    settings = RunSettings(input_size=16, epochs=3, weights="none", precision="float32")
+    write_run("try-2x2-group-fold2-s1", answers(1), settings=settings)
+    longer = RunSettings(input_size=16, epochs=4, weights="none", precision="float32")
+    write_run("try-2x2-group-fold2-s2", answers(2), seed=2, settings=longer)
+    keep_runs(["try-2x2-group-fold2-s1", "try-2x2-group-fold2-s2"])
+    done = record(cnmc2019=data)
+    told = done.stdout + done.stderr
+    assert done.returncode == 0 and "3 of 4 runs are still to be recorded" in done.stderr
+    assert "try-2x2-group-fold2-s1.done" not in told and "try-2x2-group-fold2-s2.done" in told
+
+
+def test_a_wrong_scale_of_recorded_results_is_told(record, tmp_path):
+    done = record(cnmc2019=write_cells(tmp_path / "cells"), scale="gpus")
+    assert done.returncode != 0 and "Did you mean 'gpu'" in done.stderr
+    assert "Traceback" not in done.stderr

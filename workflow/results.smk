@@ -40,9 +40,10 @@ def folders():
     return found
 
 
-def is_complete(folder):
-    """Whether every official fold of C-NMC 2019 is there."""
-    return all((folder / name).is_dir() for name in get_dataset("cnmc2019").folds)
+def is_complete(name):
+    """Whether every official fold of a data set is there with all of its images."""
+    held = load_cells(DATA[name]).fold.value_counts()
+    return all(held.get(fold) == images for fold, images in get_dataset(name).folds.items())
 
 
 def lacks_baselines(name):
@@ -53,7 +54,7 @@ def lacks_baselines(name):
 
 try:
     DATA = folders()
-    complete = "cnmc2019" in DATA and is_complete(DATA["cnmc2019"])
+    complete = "cnmc2019" in DATA and is_complete("cnmc2019")
     runs = grid_runs(read_grid(GRID), choose_scale(SCALE), datasets=DATA, complete=complete)
     kept = [record for record in list_records() if record.recorded]
     RUNS = {run.id: run for run in missing_runs(runs, kept)}
