@@ -65,7 +65,7 @@ def short(place):
     patch.setattr("alllib.demonstration.load_recipe", lambda name: small)
     with patch.context():
         record = train_demonstration(
-            demonstration=replace(DEMONSTRATION, run="short", images=120), progress=False
+            demonstration=replace(DEMONSTRATION, run="short", images=80), progress=False
         )
     patch.undo()
     return record
@@ -188,7 +188,7 @@ def test_its_own_id_is_a_run_of_the_workspace_where_there_is_one(picture, worksp
 def test_the_function_trains_with_the_settings_and_scores_the_baselines(short):
     assert short.run["precision"] == DEMONSTRATION.precision
     assert short.run["protocol"] == DEMONSTRATION.protocol and short.run["scored"] == "test"
-    assert sum(short.run["images"].values()) == 120
+    assert sum(short.run["images"].values()) == 80
     assert {row["system"] for row in short.baselines} >= {"majority", "nineteen"}
     told = demonstration_text(short)
     assert "commonest class" in told and "unseen subject groups" in told
