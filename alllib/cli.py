@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     systems.set_defaults(command=_show_systems)
     _add_train(commands.add_parser("train", help="train a recipe's network"))
     _add_predict(commands.add_parser("predict", help="class probabilities of new images"))
+    _add_demo(commands.add_parser("demo", help="train the small demonstration network again"))
     _add_store(commands.add_parser("store", help="list or remove stores of decoded images"))
     _add_bench(commands.add_parser("bench", help="measure the speed figures"))
     _add_claims(commands.add_parser("claims", help="check every claim of the sources"))
@@ -167,10 +168,19 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
-    parser.add_argument("--run", metavar="ID", required=True, help="id or folder of a trained run")
+    parser.add_argument("--run", metavar="ID",
+                        help="id or folder of a trained run (default: the demonstration that "
+                        "comes with alllib, trained on synthetic cells only)")  # fmt: skip
     parser.add_argument("--cam", metavar="FOLDER", type=Path, help="write Grad-CAM pictures here")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(command=_predict)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--again", action="store_true", help="train anew what is finished or begun")
+    parser.add_argument("--keep", action="store_true",
+                        help="copy it into the package; needs a clean commit")  # fmt: skip
+    parser.set_defaults(command=_demonstrate)
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
@@ -362,14 +372,24 @@ def _parse_changes(texts: Sequence[str]) -> dict:
 
 
 def _predict(given: argparse.Namespace) -> None:
-    from .prediction import load_run, predict_images, predictions_as_dict, predictions_as_text
+    from .demonstration import load_predictor
+    from .prediction import predict_images, predictions_as_dict, predictions_as_text
 
-    trained = load_run(given.run)
+    trained = load_predictor(given.run)
     found = predict_images(trained, given.images, cam_folder=given.cam)
     if given.json:
         print(json.dumps(predictions_as_dict(trained, found), indent=2))
     else:
         print(predictions_as_text(trained, found))
+
+
+def _demonstrate(given: argparse.Namespace) -> None:
+    from .demonstration import demonstration_text, keep_demonstration, train_demonstration
+
+    record = train_demonstration(again=given.again)
+    print(demonstration_text(record))
+    if given.keep:
+        print(keep_demonstration(record))
 
 
 def _list_stores(given: argparse.Namespace) -> None:

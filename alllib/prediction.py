@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import warnings
@@ -19,7 +20,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from .activations import grad_cam, overlay
-from .architectures import ARCHITECTURES
+from .architectures import ARCHITECTURES, build_network, inference_model
 from .backend import load_keras, package_versions
 from .cropping import BACKGROUND, crop_center
 from .errors import AlllibError, ImageError, ParameterError, RecordError, suggest
@@ -29,6 +30,8 @@ from .fitting import class_probabilities
 from .images import read_image
 from .parallel import progress_bar
 from .pictures import scale_images
+from .recipes import Recipe
+from .recipes.schema import filled
 from .records import read_record, run_folder
 from .store import resize
 
@@ -46,6 +49,7 @@ __all__ = [
     "run_warnings",
 ]
 
+_log = logging.getLogger(__name__)
 NOTICE = "This is research software, not a medical device: nothing here is a diagnosis."
 
 BATCH = 32  # images in memory at a time; one step of `predict_batches`
@@ -72,11 +76,14 @@ class TrainedRun:
         Contents of its `run.json`.
     model : keras.Model
         Input (n, size, size, 3), output (n, classes) or (n, 1); see `class_probabilities`.
+    note : str
+        What a reader must know of where it comes from, in sentences; empty for an own run.
     """
 
     path: Path
     run: dict
     model: keras.Model
+    note: str = ""
 
 
 def load_run(run: str | Path) -> TrainedRun:
@@ -182,12 +189,14 @@ def predictions_as_dict(trained: TrainedRun, predictions: Sequence[dict]) -> dic
     Returns
     -------
     dict
-        `notice`, `run`, `recipe`, `dataset`, `classes`, `warnings` (of the run), `versions`
-        (here), `trained_with` (versions of the run) and `predictions`.
+        `notice`, `note` (of the run, may be empty), `run`, `recipe`, `dataset`, `classes`,
+        `warnings` (of the run), `versions` (here), `trained_with` (versions of the run) and
+        `predictions`.
     """
     run = trained.run
     return {
         "notice": NOTICE,
+        "note": trained.note,
         "run": run["id"],
         "recipe": run["recipe"],
         "dataset": run["dataset"],
@@ -204,6 +213,7 @@ def predictions_as_text(trained: TrainedRun, predictions: Sequence[dict]) -> str
     run = trained.run
     size = run["parameters"]["input_size"]
     lines = [f"run {run['id']}: {run['recipe']} at {size} px, trained on {run['dataset']}"]
+    lines += [trained.note] if trained.note else []
     lines += [f"warning: {text}" for text in run_warnings(run)]
     for row in predictions:
         shares = ", ".join(f"{name} {value:.3f}" for name, value in row["probabilities"].items())
@@ -410,7 +420,40 @@ def _load_model(file: Path, run: dict) -> keras.Model:
     except (AlllibError, MemoryError):
         raise
     except Exception as error:  # Keras raises nearly every kind
-        raise _unreadable(file, run, saved["metadata.json"], error) from error
+        told = _unreadable(file, run, saved["metadata.json"], error)
+        if saved["metadata.json"].get("keras_version") == keras.__version__:
+            raise told from error
+        return _rebuilt(file, run, told)
+
+
+def _rebuilt(file: Path, run: dict, told: RecordError) -> keras.Model:
+    """Network of the record's recipe with the weights of a model file.
+
+    An older Keras refuses a description in which a newer one wrote a setting that it does not
+    know, even where that setting has no effect; names and shapes of weights stay the same.
+
+    Raises
+    ------
+    RecordError
+        `told`, when recipe and weights do not fit each other either.
+    """
+    try:
+        recipe = filled(Recipe, run["recipe_text"], "recipe_text.")
+        network = build_network(
+            recipe, classes=len(run["classes"]), input_size=run["parameters"]["input_size"],
+            weights="none",
+        )  # fmt: skip
+        model = inference_model(network)
+        model.load_weights(file)
+    except MemoryError:
+        raise
+    except Exception as error:  # Keras raises nearly every kind
+        raise told from error
+    _log.warning(
+        "The model was saved by another version of Keras: its network was built from the recipe "
+        "of the record, with the weights of the file."
+    )
+    return model
 
 
 def _read_archive(file: Path) -> dict[str, dict]:

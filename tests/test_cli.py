@@ -69,7 +69,7 @@ def test_help_and_version(capsys):
     "command",
     [
         *("data", "data check", "data make", "data duplicates", "run", "train", "systems"),
-        *("predict", "results", "claims", "baselines", "laboratory"),
+        *("predict", "demo", "results", "claims", "baselines", "laboratory"),
     ],
 )
 def test_each_command_has_help(command, capsys):

@@ -323,21 +323,38 @@ def test_a_model_file_with_a_damaged_description(copied, member, text):
         load_run(folder)
 
 
-def test_a_model_of_another_version(copied, record):
-    folder = copied(versions=record.run["versions"] | {"keras": "9.9.9"},
-                    device=record.run["device"] | {"backend": "jax"})  # fmt: skip
+def newer(name, value):
+    """Model file as a Keras of the future writes it."""
+    if name == "metadata.json":
+        return value | {"keras_version": "9.9.9"}
+    value["config"]["layers"][1]["config"]["setting_of_the_future"] = None
+    return value
 
-    def age(name, value):
-        if name == "metadata.json":
-            return value | {"keras_version": "9.9.9"}
-        value["config"]["layers"][1]["class_name"] = "LayerOfTheFuture"
-        return value
 
-    rewrite(folder / "model.keras", age)
-    keras = pytest.importorskip("keras")
-    here = rf"Keras {keras.__version__} with backend {keras.backend.backend()}"
-    with pytest.raises(RecordError, match=rf"saved by Keras 9\.9\.9 with backend jax.*by {here}"):
-        load_run(folder)
+def test_a_model_of_another_version_is_built_from_its_recipe(copied, trained, image, caplog):
+    folder = copied()
+    rewrite(folder / "model.keras", newer)
+    found = load_run(folder)
+    assert "another version of Keras" in caplog.text
+    (ours,), (wanted,) = predict_images(found, [image]), predict_images(trained, [image])
+    assert ours["probabilities"] == pytest.approx(wanted["probabilities"], abs=1e-6)
+
+
+def test_a_model_of_another_version_that_does_not_fit_its_recipe(copied, record):
+    other = change_recipe(
+        load_recipe("unnithan2021-2x2"), "x", {"architecture.settings.filters": 8}
+    )
+    for recipe_text in (other.as_dict(), {"architecture": {"name": "two_by_two"}}):
+        folder = copied(
+            versions=record.run["versions"] | {"keras": "9.9.9"},
+            device=record.run["device"] | {"backend": "jax"}, recipe_text=recipe_text,
+        )  # fmt: skip
+        rewrite(folder / "model.keras", newer)
+        keras = pytest.importorskip("keras")
+        here = rf"Keras {keras.__version__} with backend {keras.backend.backend()}"
+        said = rf"saved by Keras 9\.9\.9 with backend jax.*by {here}"
+        with pytest.raises(RecordError, match=said):
+            load_run(folder)
 
 
 def test_a_description_that_keras_of_this_version_cannot_read(copied):

@@ -137,7 +137,7 @@ def flat(recipe) -> dict:
 
 def test_variants_that_the_issue_names():
     variants = {name: {v.name for v in load_recipe(name).variant} for name in NAMES}
-    assert {"adam", "dropout-1", "dropout-2", "dropout-3", "dropout-4", "epochs-20",
+    assert {"adam", "dropout-1", "dropout-2", "dropout-3", "dropout-4", "epochs-20", "small",
             "batch-normalization", "early-stopping", "balanced"} == variants[POSTER]  # fmt: skip
     assert [load_recipe(f"{POSTER}.dropout-{n}").architecture.settings["dropout"]
             for n in range(1, 5)] == [0.1, 0.2, 0.3, 0.4]  # fmt: skip
