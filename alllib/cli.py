@@ -521,7 +521,7 @@ def _show_results(given: argparse.Namespace) -> int:
     from .keeping import check_results, keep_runs, seal_results
     from .records import list_records
     from .result_rows import pooled_rows
-    from .tables import pooled_table, result_rows, result_table
+    from .tables import pooled_table, run_rows, run_table
 
     if given.keep:
         for path in keep_runs(given.keep):
@@ -538,7 +538,7 @@ def _show_results(given: argparse.Namespace) -> int:
     if given.gaps:
         rows, table = split_gaps(records), gap_table
     elif given.runs:
-        rows, table = result_rows(records), lambda _: result_table(records)
+        rows, table = run_rows(records), lambda _: run_table(records)
     else:
         rows, table = pooled_rows(records), pooled_table
     if given.json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -15,7 +15,6 @@ from .records import Record, list_records
 __all__ = [
     "choice_table",
     "deviation_table",
-    "newest_runs",
     "recorded_runs",
     "surest_errors",
     "tell_confusion",
@@ -155,14 +154,6 @@ def _pixels(crop: int) -> str:
 
 def _start(weights: str) -> str:
     return "random" if weights == "none" else "ImageNet"
-
-
-def newest_runs(records: Iterable[Record]) -> list[Record]:
-    """The newest of the records of each recipe, data set and protocol, by recipe."""
-    kept = {}
-    for record in sorted(records, key=lambda record: record.run["finished"]):
-        kept[tuple(record.run[key] for key in ("recipe", "dataset", "protocol"))] = record
-    return [kept[key] for key in sorted(kept)]
 
 
 def recorded_runs(*recipes: str) -> list[Record]:

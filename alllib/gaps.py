@@ -135,10 +135,10 @@ def forest_gap(dataset: str) -> dict | None:
         return None
     system = forests[0]["system"]
     honest = "group" if any(row["protocol"] == "group" for row in forests) else "blocks"
-    first, other = (
-        next(row for row in forests if (row["system"], row["protocol"]) == (system, protocol))
-        for protocol in ("image", honest)
-    )
+    found = {row["protocol"]: row for row in forests if row["system"] == system}
+    if not {"image", honest} <= set(found):
+        return None
+    first, other = found["image"], found[honest]
     table = kept_predictions(dataset)
     table = table[(table.system == system) & (table.scheme == "pooled")]
     shares = [share_right(table[table.protocol == name]) for name in ("image", honest)]

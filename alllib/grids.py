@@ -70,8 +70,15 @@ class GridRun:
                 words += [f"--{name.replace('_', '-')}", str(getattr(chosen, name))]
         return words
 
-    def fits(self, record: Record) -> bool:
-        """Whether a record is of this run: recipe, data, split and every setting."""
+    def fits(self, record: Record, data: str | None = None) -> bool:
+        """Whether a record is of this run: recipe, data, split and every setting.
+
+        Parameters
+        ----------
+        record : Record
+        data : str, optional
+            Fingerprint of the images; any of the data set when not given.
+        """
         run, recipe = record.run, load_recipe(self.recipe)
         protocol = recipe.data.published_protocol if self.protocol == "published" else self.protocol
         named = (self.id, self.recipe, recipe.data.dataset, protocol)
@@ -81,6 +88,8 @@ class GridRun:
         return (
             tuple(run[key] for key in ("id", "recipe", "dataset", "protocol")) == named
             and self.fold in (None, fold)
+            and data in (None, run["data"])
+            and run["parameters"]["recipe"] == recipe.digest()
             and all(done.get(name) == value for name, value in vars(self.settings).items())
         )
 
@@ -132,6 +141,11 @@ def read_grid(path: str | Path) -> Grid:
     for name, scale in whole["scale"].items():
         place = f"{path}: scale.{name}"
         _check_keys(scale, ("prefix", "seeds"), ("prefix", *SETTINGS), place)
+        _check_seeds(scale["seeds"], place)
+    if not isinstance(whole["system"], list):
+        raise ParameterError(
+            "'system' is one table.", where=f"{path}", remedy="Write `[[system]]`, in two brackets."
+        )
     for system in whole["system"]:
         place = f"{path}: system {system.get('name')}"
         needed = ("recipe", "name", "splits")
@@ -139,10 +153,20 @@ def read_grid(path: str | Path) -> Grid:
         load_recipe(system["recipe"])
         for name in SCALES:
             _check_keys(system.get(name, {}), (), SETTINGS, f"{place}: {name}")
+        for table in (system.get(name, {}) for name in SCALES):
+            _check_seeds(table.get("seeds", [1]), place)
         for split in system["splits"]:
             known = ("protocol", "fold", "seeds", "complete")
+            _check_seeds(split.get("seeds", [1]), f"{place}: splits")
             _check_keys(split, ("protocol",), known, f"{place}: splits")
     return Grid(whole["scale"], whole["system"])
+
+
+def _check_seeds(seeds: Any, where: str) -> None:
+    if not (isinstance(seeds, list) and seeds and all(type(seed) is int for seed in seeds)):
+        raise ParameterError(
+            f"seeds = {seeds!r} cannot be used.", where=where, remedy="Give a list: `seeds = [1]`."
+        )
 
 
 def _check_keys(table: Mapping, needed: Sequence[str], known: Sequence[str], where: str) -> None:
@@ -244,7 +268,22 @@ def _run(system: dict, split: dict, recipe: Recipe, chosen: dict) -> GridRun:
     )
 
 
-def missing_runs(runs: Iterable[GridRun], records: Iterable[Record]) -> list[GridRun]:
-    """Those of a grid's runs that no record is of."""
+def missing_runs(
+    runs: Iterable[GridRun], records: Iterable[Record], data: Mapping[str, str] | None = None
+) -> list[GridRun]:
+    """Those of a grid's runs that no record is of.
+
+    Parameters
+    ----------
+    runs : iterable of GridRun
+    records : iterable of Record
+    data : mapping, optional
+        Fingerprint of the images of each data set: records of other images do not count.
+    """
     kept = {record.run["id"]: record for record in records}
-    return [run for run in runs if run.id not in kept or not run.fits(kept[run.id])]
+    prints = data or {}
+    return [
+        run
+        for run in runs
+        if run.id not in kept or not run.fits(kept[run.id], prints.get(run.dataset))
+    ]

@@ -39,7 +39,7 @@ COMPUTE = ("keras", "numpy", "pandas", "pillow", "scikit-learn", "tensorflow", "
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # Functions that read what is kept with the book: recorded runs, studies, claims checked on them.
 CITING = re.compile(
-    r"\b(recorded_runs|read_study|list_studies|claim_rows|verdict_rows|result_table|forest_gap"
+    r"\b(recorded_runs|read_study|list_studies|claim_rows|verdict_rows|run_table|forest_gap"
     r"|baseline_rows|kept_\w+)\("
 )
 SITE_PARTS = ("_config.yml", "_toc.yml", "book", "vendor")

@@ -13,7 +13,7 @@ from .files import hash_json
 from .records import Record
 
 __all__ = ["OUTCOME", "SCALE", "crossing_table", "interval", "kept_beside", "metric_table",
-           "part_table", "pooled_table", "result_rows", "result_table", "style"]  # fmt: skip
+           "part_table", "pooled_table", "run_rows", "run_table", "style"]  # fmt: skip
 
 # Columns of `pooled_table` that say what came out, and those that say of what scale it is.
 OUTCOME = ("system", "data", "split", "published", "our accuracy", "our AUC", "verdict",
@@ -94,8 +94,8 @@ def metric_table(records: Iterable[Record], *, beside: Iterable[dict] = ()) -> p
     return pd.DataFrame(columns).rename_axis("metric").reset_index()
 
 
-def result_rows(records: Iterable[Record]) -> list[dict]:
-    """One plain row per record, for `alllib results --json` and for the result table.
+def run_rows(records: Iterable[Record]) -> list[dict]:
+    """One plain row per record, for `alllib results --runs --json`.
 
     Returns
     -------
@@ -185,10 +185,10 @@ def _pace(run: dict) -> float:
     return round(run["seconds"] / run["epochs"], 2)
 
 
-def result_table(records: Iterable[Record]) -> pd.DataFrame:
+def run_table(records: Iterable[Record]) -> pd.DataFrame:
     """Result table for readers: the published number beside ours, and what ours is of."""
     rows = []
-    for row in result_rows(records):
+    for row in run_rows(records):
         published = "" if row["published"] is None else f"{row['published']:.4f}"
         rows.append(
             {

@@ -11,7 +11,6 @@ import pytest
 from alllib.comparison import (
     choice_table,
     deviation_table,
-    newest_runs,
     surest_errors,
     tell_confusion,
     tell_history,
@@ -168,14 +167,6 @@ def test_the_surest_errors_come_first_and_right_answers_never():
     assert list(surest_errors(record_of(), cells, count=1).image) == ["e"]
     right = replace(record_of(), predictions=PREDICTIONS[PREDICTIONS.image.isin(["a", "d"])])
     assert surest_errors(right, cells).empty
-
-
-def test_the_newest_run_of_each_recipe_data_set_and_protocol_is_kept():
-    old = record_of(id="old", finished="2026-11-20T00:00:00+00:00")
-    new = record_of(id="new", finished="2026-11-21T00:00:00+00:00")
-    other = record_of(id="other", protocol="group", finished="2026-11-01T00:00:00+00:00")
-    kept = newest_runs([new, old, other])
-    assert [record.run["id"] for record in kept] == ["other", "new"]
 
 
 @pytest.mark.parametrize("name", list_recipes())

@@ -18,8 +18,8 @@ from alllib.tables import (
     kept_beside,
     metric_table,
     part_table,
-    result_rows,
-    result_table,
+    run_rows,
+    run_table,
     style,
 )
 
@@ -87,17 +87,17 @@ def kept(monkeypatch):
 
 def test_no_network_stands_without_what_a_handful_of_numbers_scored(kept):
     assert kept_beside("cnmc2019", "image", CERTIFICATE["hash"]) is None
-    assert result_table([record_of()])["accuracy without a CNN"].tolist() == ["not measured"]
+    assert run_table([record_of()])["accuracy without a CNN"].tolist() == ["not measured"]
     kept += [kept_row("fold", 0.7, "other"), kept_row("pooled", 0.75)]
-    told = result_table([record_of()])["accuracy without a CNN"].tolist()
+    told = run_table([record_of()])["accuracy without a CNN"].tolist()
     assert told == ["0.750 (0.700 to 0.800), other draws"]
     # The commonest class is no classifier of images; the very split is worth more than others.
     kept += [kept_row("fold", 0.6, CERTIFICATE["hash"], "majority")]
     kept += [kept_row("fold", 0.8, CERTIFICATE["hash"])]
     assert kept_beside("cnmc2019", "image", CERTIFICATE["hash"])["same_split"]
-    told = result_table([record_of()])["accuracy without a CNN"].tolist()
+    told = run_table([record_of()])["accuracy without a CNN"].tolist()
     assert told == ["0.800 (0.750 to 0.850)"]
-    assert result_rows([record_of()])[0]["baseline"]["accuracy"]["value"] == 0.8
+    assert run_rows([record_of()])[0]["baseline"]["accuracy"]["value"] == 0.8
 
 
 def test_baselines_of_another_protocol_stand_beside_nothing(kept):
@@ -109,7 +109,7 @@ def test_what_was_scored_with_the_run_itself_comes_first(kept):
     kept += [kept_row("fold", 0.8, CERTIFICATE["hash"])]
     own = (kept_row("given", 0.9, classifier="majority"), kept_row("given", 0.7))
     record = replace(record_of(), baselines=own)
-    found = result_rows([record])[0]["baseline"]
+    found = run_rows([record])[0]["baseline"]
     assert found["accuracy"]["value"] == 0.7 and found["same_split"]
 
 
@@ -157,7 +157,7 @@ def test_two_records_of_one_protocol_are_both_shown():
 
 
 def test_a_row_says_everything_that_a_number_needs_beside_it(kept):
-    (row,) = result_rows([record_of()])
+    (row,) = run_rows([record_of()])
     assert json.loads(json.dumps(row, allow_nan=False)) == row
     estimate = {"value": 0.8125, "low": 0.7004, "high": 0.9}
     assert row == {
@@ -194,18 +194,18 @@ def test_a_variant_that_no_file_names_has_its_row():
     recipe = change_recipe(load_recipe("mir2019-proposed"), "made-up", {"training.l2": 0.01})
     record = record_of()
     record.run.update(recipe=recipe.name, recipe_text=recipe.as_dict())
-    (row,) = result_rows([record])
+    (row,) = run_rows([record])
     assert row["recipe"] == "mir2019-proposed.made-up"
     assert row["title"] == "Proposed network, 150 px, made-up"
     assert row["published"] is None, "nothing was published for it"
-    (shown,) = result_table([record]).to_dict("records")
+    (shown,) = run_table([record]).to_dict("records")
     assert shown["system"] == row["title"] and shown["published accuracy"] == ""
 
 
 def test_a_published_number_is_the_one_that_the_record_knew():
     record = record_of()
     record.run["recipe_text"]["published"]["accuracy"] = 0.5
-    assert result_rows([record])[0]["published"] == 0.5
+    assert run_rows([record])[0]["published"] == 0.5
 
 
 def test_four_classes_and_undefined_metrics_have_their_row():
@@ -215,13 +215,13 @@ def test_four_classes_and_undefined_metrics_have_their_row():
     record.run["metrics"]["metrics"] = dict.fromkeys(
         METRICS, {"value": None, "low": None, "high": None}
     )
-    (row,) = result_table([record]).to_dict("records")
+    (row,) = run_table([record]).to_dict("records")
     assert row["split"] == "by blocks of numbers" and row["our AUC"] == "not defined"
     assert row["published accuracy"] == "0.9962"
 
 
 def test_the_result_table_sets_published_beside_ours():
-    (row,) = result_table([record_of()]).to_dict("records")
+    (row,) = run_table([record_of()]).to_dict("records")
     assert row["published accuracy"] == "0.9302"
     assert row["our accuracy"] == row["our AUC"] == "0.812 (0.700 to 0.900)"
     assert row["scored on"] == "15 validation images" and row["trained on"] == "120 images"
@@ -232,7 +232,7 @@ def test_the_result_table_sets_published_beside_ours():
 def test_no_published_number_stands_beside_a_result_on_other_data():
     elsewhere = record_of()
     elsewhere.run["dataset"] = "synthetic"
-    (row,) = result_table([elsewhere]).to_dict("records")
+    (row,) = run_table([elsewhere]).to_dict("records")
     assert row["published accuracy"] == ""
 
 
@@ -248,19 +248,19 @@ def test_every_entry_of_the_result_table_follows_the_record(kept):
     other.run["device"]["device"], other.run["weights"] = "a GPU", "imagenet"
     for estimate in other.run["metrics"]["metrics"].values():
         estimate.update(value=0.2)
-    before, after = result_table([record_of()]).iloc[0], result_table([other]).iloc[0]
+    before, after = run_table([record_of()]).iloc[0], run_table([other]).iloc[0]
     assert [name for name in before.index if before[name] == after[name]] == []
 
 
 def test_a_recipe_without_a_published_accuracy_shows_none():
     record = record_of()
     del record.run["recipe_text"]["published"]["accuracy"]
-    assert result_rows([record])[0]["published"] is None
-    assert result_table([record])["published accuracy"][0] == ""
+    assert run_rows([record])[0]["published"] is None
+    assert run_table([record])["published accuracy"][0] == ""
 
 
 def test_no_records_give_an_empty_table():
-    assert result_rows([]) == [] and result_table([]).empty
+    assert run_rows([]) == [] and run_table([]).empty
 
 
 def test_no_figure_of_the_study_is_typed_in_the_modules_that_show_results():

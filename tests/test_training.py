@@ -293,7 +293,7 @@ def test_settings_left_open_are_the_recipes():
     recipe = load_recipe("mir2019-proposed")
     full = RunSettings(
         input_size=150, epochs=100, samples=20_000, batch=30, weights="none",
-        backbone="trained", precision="auto", seed=1,
+        backbone="trained", precision="auto", patience=0, seed=1,
     )  # fmt: skip
     assert RunSettings().filled(recipe) == full
     assert RunSettings(epochs=3, batch=4).filled(recipe) == replace(full, epochs=3, batch=4)
