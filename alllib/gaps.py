@@ -34,9 +34,11 @@ def split_gaps(records: Iterable[Record]) -> list[dict]:
         One row per recipe and other protocol: `recipe, title, dataset, published_protocol,
         protocol, published, other` (mean accuracy on all images that each scored: `value, low,
         high`), `trained` (images trained on, two numbers), `seeds` (of each, two lists), `input,
-        epochs, pretrained`, and those of `uncertainty.Comparison` on the common images:
-        `difference, low, high, p, images, groups, resampled`. Every seed counts: how often an
-        image was classified rightly is the mean over the trainings that scored it.
+        epochs, pretrained`, and those of `uncertainty.Comparison` on the common images of the
+        test part: `difference, low, high, p, images, groups, resampled`. Every seed counts: how
+        often an image was classified rightly is the mean over the trainings that scored it.
+        `more`: the same with the images of the other split's validation part as well, which chose
+        the epoch there, as the scored part does on the source's split; it has more subjects.
     """
     recorded = [record for record in records if record.recorded]
     rows = []
@@ -65,20 +67,26 @@ def _scale(pool: Pool) -> dict:
     return {k: v for k, v in pool.run["parameters"].items() if k not in leave}
 
 
-def image_shares(pools: Iterable[Pool]) -> pd.DataFrame:
+def image_shares(pools: Iterable[Pool], *, validation: bool = False) -> pd.DataFrame:
     """How often each image was classified rightly, over all trainings that scored it.
 
     Parameters
     ----------
     pools : iterable of Pool
         Of one system and protocol: seeds and folds.
+    validation : bool
+        Count the images of the validation part too.
 
     Returns
     -------
     pandas.DataFrame
         `image, group, label, right`; one row per image.
     """
-    tables = [share_right(table) for pool in pools for table in pool.repeats]
+    records = [record for pool in pools for record in pool.records]
+    found = [record.predictions for record in records]
+    if validation:
+        found += [r.validation for r in records if r.run["scored"] != "validation"]
+    tables = [share_right(table) for table in found if table is not None]
     whole = pd.concat(tables, ignore_index=True)
     whole["group"] = whole.group.astype(object)
     mean = whole.groupby("image", sort=True).right.mean()
@@ -91,7 +99,9 @@ def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
     # What a table of results shows of the other split: all folds where they are there.
     whole = pool_folds([record for pool in others for record in pool.records])
     shown = whole[0] if whole else max(others, key=lambda pool: (len(pool.seeds), pool.images))
-    found = compare_shares(image_shares([first]), image_shares(others))
+    own = image_shares([first])
+    found = compare_shares(own, image_shares(others))
+    more = compare_shares(own, image_shares(others, validation=True))
     return {
         "recipe": run["recipe"],
         "title": run["recipe_text"]["title"],
@@ -107,6 +117,7 @@ def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
         "epochs": run["epochs"],
         "pretrained": run["weights"] != "none",
         **_paired(found),
+        "more": _paired(more),
     }
 
 
@@ -165,16 +176,23 @@ def gap_table(rows: Iterable[dict]) -> pd.DataFrame:
                 "data": row["dataset"],
                 "its split": interval(row["published"]),
                 "other split": f"{interval(row['other'])}, {PROTOCOL_TITLES[row['protocol']]}",
-                "gap on the same images": signed(row),
-                "p": "" if row["p"] is None else f"{row['p']:.3f}",
-                "same images": f"{row['images']:,}",
-                "subject groups": row["groups"] if row["resampled"] == "group" else "not known",
+                "gap, test images": signed(row),
+                "p": f"{row['p']:.3f}",
+                "images": f"{row['images']:,}",
+                "groups": row["groups"] if row["resampled"] == "group" else "not known",
+                "gap, validation images too": signed(row["more"]) if "more" in row else "",
+                "images and groups": _tell_size(row["more"]) if "more" in row else "",
                 "trained on": " and ".join(f"{number:,}" for number in row["trained"]),
                 "seeds": " and ".join(str(len(seeds)) for seeds in row["seeds"]),
             }
             for row in rows
         ]
     )
+
+
+def _tell_size(row: dict) -> str:
+    groups = f", {row['groups']} groups" if row["resampled"] == "group" else ""
+    return f"{row['images']:,}{groups}"
 
 
 def signed(row: dict) -> str:

@@ -31,7 +31,8 @@ def plot_gaps(rows: Sequence[Mapping]) -> Figure:
     Parameters
     ----------
     rows : sequence of mapping
-        `name`, and of `gaps.split_gaps` `difference`, `low`, `high` (shares).
+        `name`, and of `gaps.split_gaps` `difference`, `low`, `high` (shares), and `more` where
+        there is one. Intervals that leave the axis are cut.
 
     Returns
     -------
@@ -40,16 +41,25 @@ def plot_gaps(rows: Sequence[Mapping]) -> Figure:
     figure, axis = plt.subplots(figsize=(7.4, 0.9 + 0.42 * len(rows)), layout="constrained")
     axis.axvline(0, color="#555555", linewidth=1)
     for place, row in enumerate(rows):
-        value = 100 * row["difference"]
-        spread = None
-        if row["low"] is not None:
-            spread = [[value - 100 * row["low"]], [100 * row["high"] - value]]
-        axis.errorbar([value], [place], xerr=spread, fmt="o", color=COLOURS["HEM"], capsize=4)
+        _draw_gap(axis, row, place, fmt="o", color=COLOURS["HEM"], label="images of the test part")
+        if "more" in row:
+            _draw_gap(axis, row["more"], place + 0.28, fmt="s", color=COLOURS["validation"],
+                      label="images of the validation part too")  # fmt: skip
     axis.set_yticks(range(len(rows)), [row["name"] for row in rows])
-    axis.set(
-        ylim=(len(rows) - 0.5, -0.5), xlabel="points of accuracy that the published split adds"
-    )
+    axis.set(xlim=(-40, 40), ylim=(len(rows) - 0.4, -0.6),
+             xlabel="points of accuracy that the published split adds")  # fmt: skip
+    handles, labels = axis.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique.keys(), frameon=False, fontsize=9, ncols=2,
+                  loc="outside upper center")  # fmt: skip
     return figure
+
+
+def _draw_gap(axis, row: Mapping, place: float, **style) -> None:
+    value, spread = 100 * row["difference"], None
+    if row["low"] is not None:
+        spread = [[value - 100 * row["low"]], [100 * row["high"] - value]]
+    axis.errorbar([value], [place], xerr=spread, capsize=4, markersize=5, **style)
 
 
 def plot_learning(histories: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:

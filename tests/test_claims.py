@@ -367,7 +367,8 @@ def test_a_run_at_a_smaller_scale_neither_confirms_nor_refutes(fast):
 
 
 def test_the_accuracy_of_a_run_gets_the_interval_that_leaves_groups_out(monkeypatch):
-    (run,) = [run for run in kept.recorded_runs("mir2019-alexnet")]
+    runs = [r for r in kept.recorded_runs("mir2019-alexnet") if r.run["protocol"] == "image"]
+    run = min(runs, key=lambda run: run.run["id"])  # the nearest to what the source did
     seen = {}
 
     def rule(published, scores, **settings):
