@@ -56,7 +56,8 @@ def pools_beside(records: Iterable[Record], dataset: str, protocol: str) -> list
         splits[certificate] += 1
     if not splits:
         return []
-    (certificate, _), *_ = splits.most_common(1)
+    # Of splits with equally many systems always the same one.
+    certificate = min(splits, key=lambda name: (-splits[name], name))
     best: dict[str, Pool] = {}
     for pool in pools:
         if pool.certificate == certificate:

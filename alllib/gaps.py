@@ -110,7 +110,7 @@ def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
         "protocol": protocol,
         "published": first.accuracy,
         "other": shown.accuracy,
-        "trained": [run["images"]["train"], shown.run["images"]["train"]],
+        "trained": [_trained(first), _trained(shown)],
         "seeds": [list(first.seeds), sorted({s for pool in others for s in pool.seeds})],
         "folds": sorted({fold for pool in others for fold in pool.folds}),
         "input": run["parameters"]["input_size"],
@@ -119,6 +119,12 @@ def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
         **_paired(found),
         "more": _paired(more),
     }
+
+
+def _trained(pool: Pool) -> int:
+    """Images trained on, of several folds the mean."""
+    counts = [record.run["images"]["train"] for record in pool.records]
+    return round(sum(counts) / len(counts))
 
 
 def _paired(found: Comparison) -> dict:

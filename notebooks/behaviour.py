@@ -272,7 +272,8 @@ if pools and len(varied) > 1:
     kappas = error_kappas(rights, varied)
     pairs = kappas.where(
         [[i > j for j in range(len(kappas))] for i in range(len(kappas))]
-    ).stack()
+    )
+    pairs = pairs.stack().dropna()
     show(
         plot_kappas(kappas),
         caption="Cohen's kappa of the errors of each two systems.",
