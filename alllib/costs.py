@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from .architectures import build_network
+from .architectures import build_network, inference_model
 from .backend import load_keras
 from .datasets import get_dataset
 from .layers import count_flops
@@ -42,10 +42,11 @@ def _row(pool: Pool) -> dict:
     run, runs = pool.run, [record.run for record in pool.records]
     recipe, size = load_recipe(run["recipe"]), run["parameters"]["input_size"]
     load_keras().utils.clear_session()
-    network = build_network(
+    built = build_network(
         recipe, classes=len(get_dataset(run["dataset"]).classes), input_size=size,
         weights="none", backbone=run["backbone"],
     )  # fmt: skip
+    network = inference_model(built)  # without what serves the training alone
     shown = [r["pictures"] * r["epochs"] for r in runs]
     taken = [sum(r.get("epoch_seconds", [r["seconds"]])) for r in runs]
     joules = [r.get("energy", {}).get("joules") for r in runs]

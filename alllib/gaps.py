@@ -13,7 +13,7 @@ from .studies import read_study
 from .tables import PROTOCOL_TITLES, interval
 from .uncertainty import Comparison, compare_shares, share_right
 
-__all__ = ["forest_gap", "gap_table", "image_shares", "signed", "split_gaps"]
+__all__ = ["forest_gap", "gap_table", "image_shares", "signed", "split_gaps", "tell_p"]
 
 
 def split_gaps(records: Iterable[Record]) -> list[dict]:
@@ -33,10 +33,11 @@ def split_gaps(records: Iterable[Record]) -> list[dict]:
     list of dict
         One row per recipe and other protocol: `recipe, title, dataset, published_protocol,
         protocol, published, other` (mean accuracy on all images that each scored: `value, low,
-        high`), `trained` (images trained on, two numbers), `seeds` (of each, two lists), `input,
-        epochs, pretrained`, and those of `uncertainty.Comparison` on the common images of the
-        test part: `difference, low, high, p, images, groups, resampled`. Every seed counts: how
-        often an image was classified rightly is the mean over the trainings that scored it.
+        high`), `trained` (images trained on, two numbers), `trainings` (two numbers: seeds and
+        folds), `input, epochs, pretrained`, and those of `uncertainty.Comparison` on the common
+        images of the test part: `difference, low, high, p, images, groups, resampled`. Every
+        seed counts: how often an image was classified rightly is the mean over the trainings that
+        scored it.
         `more`: the same with the images of the other split's validation part as well, which chose
         the epoch there, as the scored part does on the source's split; it has more subjects.
     """
@@ -111,7 +112,7 @@ def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
         "published": first.accuracy,
         "other": shown.accuracy,
         "trained": [_trained(first), _trained(shown)],
-        "seeds": [list(first.seeds), sorted({s for pool in others for s in pool.seeds})],
+        "trainings": [len(first.records), sum(len(pool.records) for pool in others)],
         "folds": sorted({fold for pool in others for fold in pool.folds}),
         "input": run["parameters"]["input_size"],
         "epochs": run["epochs"],
@@ -168,7 +169,7 @@ def forest_gap(dataset: str) -> dict | None:
         "published": first["by_groups"],
         "other": other["by_groups"],
         "trained": [first["images"], other["images"]],
-        "seeds": [[study.settings["forest_seed"]]] * 2,
+        "trainings": [study.settings["folds"]] * 2,
         **_paired(compare_shares(*shares)),
     }
 
@@ -183,13 +184,13 @@ def gap_table(rows: Iterable[dict]) -> pd.DataFrame:
                 "its split": interval(row["published"]),
                 "other split": f"{interval(row['other'])}, {PROTOCOL_TITLES[row['protocol']]}",
                 "gap, test images": signed(row),
-                "p": f"{row['p']:.3f}",
+                "p": tell_p(row["p"]),
                 "images": f"{row['images']:,}",
                 "groups": row["groups"] if row["resampled"] == "group" else "not known",
                 "gap, validation images too": signed(row["more"]) if "more" in row else "",
                 "images and groups": _tell_size(row["more"]) if "more" in row else "",
                 "trained on": " and ".join(f"{number:,}" for number in row["trained"]),
-                "seeds": " and ".join(str(len(seeds)) for seeds in row["seeds"]),
+                "trainings": " and ".join(map(str, row["trainings"])),
             }
             for row in rows
         ]
@@ -199,6 +200,11 @@ def gap_table(rows: Iterable[dict]) -> pd.DataFrame:
 def _tell_size(row: dict) -> str:
     groups = f", {row['groups']} groups" if row["resampled"] == "group" else ""
     return f"{row['images']:,}{groups}"
+
+
+def tell_p(p: float) -> str:
+    """A p value to three digits; below them, that it is below."""
+    return f"{p:.3f}" if p >= 0.001 else "below 0.001"
 
 
 def signed(row: dict) -> str:

@@ -79,7 +79,7 @@ def _settings(record: Record) -> tuple:
     """What runs that belong together share besides the split."""
     run = record.run
     rest = {k: v for k, v in run["parameters"].items() if k not in ("seed", "certificate")}
-    rest["precision"] = run.get("precision", rest["precision"])
+    rest["precision"] = run.get("precision", rest.get("precision"))
     return record.recorded, run["recipe"], run["dataset"], run["protocol"], hash_json(rest)
 
 

@@ -13,7 +13,7 @@ from .files import hash_json
 from .records import Record
 
 __all__ = ["OUTCOME", "SCALE", "crossing_table", "interval", "kept_beside", "metric_table",
-           "part_table", "pooled_table", "run_rows", "run_table", "style"]  # fmt: skip
+           "part_table", "pooled_table", "run_rows", "run_table", "span", "style"]  # fmt: skip
 
 # Columns of `pooled_table` that say what came out, and those that say of what scale it is.
 OUTCOME = ("system", "data", "split", "published", "our accuracy", "our AUC", "verdict",
@@ -46,6 +46,12 @@ def interval(estimate: dict) -> str:
     if pd.isna(estimate["low"]):
         return f"{estimate['value']:.3f} (no interval)"
     return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
+
+
+def span(values: Iterable[float], form: str = "{:,}") -> str:
+    """Least and largest of some numbers as text, like `8 to 40`; one where they are the same."""
+    found = list(dict.fromkeys(form.format(value) for value in sorted(values)))
+    return found[0] if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
 def part_table(certificate: dict) -> pd.DataFrame:

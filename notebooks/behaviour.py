@@ -39,6 +39,7 @@ from alllib.failures import (
     right_table,
 )
 from alllib.figures import say, set_style, show
+from alllib.pools import choose_pools
 from alllib.records import list_records
 
 # %%
@@ -85,25 +86,22 @@ else:
 # stays above that of the honest one, cells of the people trained on are easier, and that is all.
 # A flat line at the share of the commonest class is a network that gives one answer.
 
+# %%
+sources = {
+    pool.run["recipe"]: pool
+    for pool in choose_pools(r for r in records if r.recorded)
+    if not pool.folds
+    and pool.run["protocol"]
+    == pool.run["recipe_text"]["data"]["published_protocol"]
+}
+histories = {}
+for title, pool in titles.items():
+    histories[title] = {"honest split": pool.records[0].history}
+    own = sources.get(pool.run["recipe"])
+    if own is not None:
+        histories[title]["split of the source"] = own.records[0].history
 
 # %%
-def first_seeds(record_list):
-    """First recorded run of each system and split, by title."""
-    found = {}
-    for record in record_list:
-        run = record.run
-        title = run["recipe_text"]["title"]
-        if record.recorded and title in titles and run["seed"] == 1:
-            own = run["recipe_text"]["data"]["published_protocol"]
-            same = run["certificate"]["hash"] == pools[0].certificate
-            if same or run["protocol"] == own:
-                name = "honest split" if same else "split of the source"
-                found.setdefault(title, {})[name] = record.history
-    return found
-
-
-# %%
-histories = first_seeds(records)
 if histories:
     told = [
         f"{title}, {name}: {history.accuracy.iloc[-1]:.3f} in training and "

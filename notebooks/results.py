@@ -30,7 +30,14 @@ from alllib.pools import choose_pools
 from alllib.recipes import list_recipes, load_recipe
 from alllib.records import list_records
 from alllib.result_rows import baseline_rows, fold_rows, network_rows
-from alllib.tables import OUTCOME, SCALE, interval, pooled_table, style
+from alllib.tables import (
+    OUTCOME,
+    SCALE,
+    interval,
+    pooled_table,
+    span,
+    style,
+)
 
 # %%
 set_style()
@@ -154,23 +161,25 @@ style(table, "Scale, device, date and commit of the recorded results.")
 
 # %% tags=["hide-input"]
 if rows:
-    inputs = sorted({row["input"] for row in rows})
-    epochs = sorted({row["epochs"] for row in rows})
     start = sum(row["pretrained"] for row in rows)
-    wanted = [
+    asking = {
         r["title"]
         for r in rows
         if load_recipe(r["recipe"]).architecture.weights != "none"
-    ]
-    cells = [r["groups"] for r in rows if r["groups"]]
-    few = min(cells, key=lambda groups: min(groups.values()))
-    scarce = min(few, key=few.get)
+    }
+    fewest = [min(r["groups"].values()) for r in rows if r["groups"]]
     say(
-        f"Limits, in plain words. Inputs have {inputs[0]} to {inputs[-1]} pixels and trainings "
-        f"{epochs[0]} to {epochs[-1]} epochs. {start} of {len(rows)} results began from ImageNet "
-        f"weights, which {len(set(wanted))} of the systems ask for. In the smallest scored part "
-        f"{scarce} comes from {few[scarce]} subject group{'s' * (few[scarce] != 1)} only: what "
-        "such a part says of other people is little, and its interval shows it. Images: "
+        f"Limits, in plain words. Pixels of the input: {span(r['input'] for r in rows)}; epochs: "
+        f"{span(r['epochs'] for r in rows)}. From ImageNet weights: {start} of {len(rows)} results, "
+        f"and {len(asking)} of the systems ask for them. "
+        + (
+            f"Subject groups of the rarer class in a scored part: {span(fewest)}. What a few "
+            "people say of others is little: the interval shows it, and where a class has a single "
+            "group there is none. "
+            if fewest
+            else ""
+        )
+        + "Images: "
         + ", ".join(
             f"{count:,} of {name}"
             for name, count in sorted(

@@ -26,10 +26,16 @@ folder = ""  # folder of records; empty: those of the book
 
 # %%
 from alllib.figures import say, set_style, show
-from alllib.gaps import forest_gap, gap_table, signed, split_gaps
+from alllib.gaps import (
+    forest_gap,
+    gap_table,
+    signed,
+    split_gaps,
+    tell_p,
+)
 from alllib.records import list_records
 from alllib.result_figures import plot_gaps
-from alllib.tables import interval, style
+from alllib.tables import interval, span, style
 
 # %%
 set_style()
@@ -86,12 +92,12 @@ for name, pairs in (
     below = [r["title"] for r in pairs if r["high"] is not None and r["high"] < 0]
     if pairs:
         say(
-            f"On the images of the {name}, **{len(above)}** of {len(pairs)} networks score more on "
-            "the source's split with an interval above zero"
+            f"Networks that score more on the source's split, the interval above zero, on the "
+            f"images of the {name}: **{len(above)}** of {len(pairs)}"
             + (f" ({', '.join(above)})" if above else "")
-            + f", {len(below)} less with an interval below it"
+            + f". Less, the interval below zero: {len(below)}"
             + (f" ({', '.join(below)})" if below else "")
-            + f"; for {len(pairs) - len(above) - len(below)} these images cannot tell."
+            + f". For the other {len(pairs) - len(above) - len(below)} these images cannot tell."
         )
 
 # %% tags=["hide-input"]
@@ -100,7 +106,7 @@ for row in forests:
         f"The forest on {row['title'].split(',')[0]} ({row['dataset']}), which was scored on every "
         f"image under both protocols: {interval(row['published'])} by image, "
         f"{interval(row['other'])} by {row['protocol']}; {signed(row)} points on {row['images']:,} "
-        f"images (p {row['p']:.4f})."
+        f"images (p {tell_p(row['p'])})."
     )
 
 # %% [markdown]
@@ -116,10 +122,10 @@ for row in forests:
 if main:
     more = [100 * (r["trained"][0] / r["trained"][1] - 1) for r in main]
     say(
-        f"The source's split trained on {min(more):.0f} to {max(more):.0f} per cent more images. "
-        f"Trainings had {min(r['epochs'] for r in main)} to {max(r['epochs'] for r in main)} "
-        f"epochs at {min(r['input'] for r in main)} to {max(r['input'] for r in main)} pixels, "
-        f"{sum(r['pretrained'] for r in main)} of {len(main)} from ImageNet weights."
+        f"The source's split trained on {span(more, '{:.0f}')} per cent more images. Epochs of a "
+        f"training: {span(r['epochs'] for r in main)}; pixels of the input: "
+        f"{span(r['input'] for r in main)}; from ImageNet weights: "
+        f"{sum(r['pretrained'] for r in main)} of {len(main)} networks."
     )
 
 # %% [markdown]

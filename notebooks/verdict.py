@@ -27,7 +27,7 @@ least_epochs = 8  # recorded runs of fewer epochs are not shown
 
 # %%
 from alllib.figures import say, set_style, show
-from alllib.gaps import signed
+from alllib.gaps import signed, tell_p
 from alllib.laboratory import kept_effects
 from alllib.studies import list_studies, read_study, tell_study
 from alllib.tables import interval, style
@@ -172,7 +172,7 @@ say(
 gap = report["gap"]
 say(
     f"At a smaller scale that was done ({gap['scale']}): on the same images the report's split adds "
-    f"**{signed(gap)} points** of accuracy to its own network (p {gap['p']:.3f}, "
+    f"**{signed(gap)} points** of accuracy to its own network (p {tell_p(gap['p'])}, "
     f"{gap['groups']} subject groups)."
     if gap
     else "No run of its network under both splits is kept here."

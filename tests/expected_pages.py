@@ -207,15 +207,19 @@ def _say_results(rows: list[Together], runs: list[Trained], kept: dict) -> list:
     wanted = {r.title for r in rows if r.run["recipe_text"]["architecture"]["weights"] != "none"}
     known = [row.tables[0] for row in rows if row.tables[0].group.notna().all()]
     groups = [table.groupby(table.label.astype(str)).group.nunique().min() for table in known]
+    rarer = span_of(groups) if groups else []
     held = sorted({(r.run["dataset"], sum(r.run["images"].values())) for r in rows})
     start = sum(row.run["weights"] != "none" for row in rows)
-    limits = [min(inputs), max(inputs), min(epochs), max(epochs), start, len(rows), len(wanted)]
+    limits = [*span_of(inputs), *span_of(epochs), start, len(rows), len(wanted)]
     first = [len(runs), len(rows), systems, several, len(own), len(rows) - len(own)]
     told = [(f"{row.title} by {row.run['protocol']}:", row.accuracy) for row in rows]
     return [
         Said("runs on real images", first),
         Said("have a forest on the same split", [len(beside), better]),
-        Said("Limits, in plain words", [*limits, *sorted(groups)[:1], *(n for _, n in held)]),
+        Said(
+            "Limits, in plain words",
+            [*limits, *rarer, *(n for _, n in held)],
+        ),
         Listed("", told),
     ]
 
@@ -223,8 +227,9 @@ def _say_results(rows: list[Together], runs: list[Trained], kept: dict) -> list:
 # ---- the effect of the split -------------------------------------------------------------
 
 
-def gaps_of(runs: Sequence[Trained]) -> list[tuple[Together, str, Together, Gap, int]]:
-    """Each system on its source's split and on another: what is shown of it, and the gap."""
+def gaps_of(runs: Sequence[Trained]) -> list[tuple[Together, str, Together, Gap, Gap, int]]:
+    """Each system on its source's split and on another: what is shown of it, the gap on the test
+    part and on the validation part too, and the number of trainings."""
     found = []
     for first in shown(runs):
         if not first.on_source:
@@ -232,24 +237,42 @@ def gaps_of(runs: Sequence[Trained]) -> list[tuple[Together, str, Together, Gap,
         for protocol, others in other_splits(first, runs).items():
             whole = by_fold([one for other in others for one in other.runs])
             best = max(others, key=lambda one: (len(one.seeds), len(one.tables[0])))
-            gap = gap_between(first.tables, [t for other in others for t in other.tables])
-            seeds = len({seed for other in others for seed in other.seeds})
-            found.append((first, protocol, whole[0] if whole else best, gap, seeds))
+            trained = [one for other in others for one in other.runs]
+            tables = [one.predictions for one in trained]
+            chosen = [
+                pd.read_parquet(one.folder / "validation.parquet")
+                for one in trained
+                if one.run["scored"] != "validation"
+            ]
+            gap, more = (gap_between(first.tables, t) for t in (tables, [*tables, *chosen]))
+            found.append((first, protocol, whole[0] if whole else best, gap, more, len(trained)))
     return found
 
 
-def _gap_row(first: Together, protocol: str, other: Together, gap: Gap, seeds: int) -> dict:
+def _small(p: float) -> str | list[float]:
+    return [p] if p >= 0.001 else "below 0.001"
+
+
+def _size(gap: Gap) -> list[int]:
+    return [gap.images, *([] if gap.groups is None else [gap.groups])]
+
+
+def _gap_row(
+    first: Together, protocol: str, other: Together, gap: Gap, more: Gap, trained: int
+) -> dict:
     return {
         "system": first.title,
         "data": first.run["dataset"],
         "its split": first.accuracy,
         "other split": other.accuracy,
-        "gap on the same images": gap.points,
-        "p": [gap.p],
-        "same images": [gap.images],
-        "subject groups": "not known" if gap.groups is None else [gap.groups],
+        "gap, test images": gap.points,
+        "p": _small(gap.p),
+        "images": [gap.images],
+        "groups": "not known" if gap.groups is None else [gap.groups],
+        "gap, validation images too": more.points,
+        "images and groups": _size(more),
         "trained on": [first.trained, other.trained],
-        "seeds": [len(first.seeds), seeds],
+        "trainings": [len(first.runs), trained],
     }
 
 
@@ -264,12 +287,14 @@ def forest_row(study: Kept) -> tuple[dict, str]:
         "data": dataset,
         "its split": accuracy_of(tables[:1]),
         "other split": accuracy_of(tables[1:]),
-        "gap on the same images": gap.points,
-        "p": [gap.p],
-        "same images": [gap.images],
-        "subject groups": "not known" if gap.groups is None else [gap.groups],
+        "gap, test images": gap.points,
+        "p": _small(gap.p),
+        "images": [gap.images],
+        "groups": "not known" if gap.groups is None else [gap.groups],
+        "gap, validation images too": "",
+        "images and groups": "",
         "trained on": [row["images"] for row in rows],
-        "seeds": [1, 1],
+        "trainings": [study.study["settings"]["folds"]] * 2,
     }
     return row, rows[0]["title"].split(",")[0]
 
@@ -289,13 +314,13 @@ def expect_split_effect(results: Path) -> Expected:
     if official:
         caption = "The source's split against the organisers' folds, on the same images."
         page.tables[caption] = official
-    told = [(f"{r['system']}, {r['data']}:", r["gap on the same images"]) for r in rows]
+    told = [(f"{r['system']}, {r['data']}:", r["gap, test images"]) for r in rows]
     page.said = [Said("with 95 % intervals", [95]), Listed("", told)]
     for row, title in forests:
         page.said.append(
             Said(f"forest on {title} ({row['data']})", [
-                *row["its split"], *row["other split"], *row["gap on the same images"],
-                *row["same images"], *row["p"],
+                *row["its split"], *row["other split"], *row["gap, test images"],
+                *row["images"], *(row["p"] if isinstance(row["p"], list) else [0.001]),
             ])
         )  # fmt: skip
     if main:
@@ -304,19 +329,26 @@ def expect_split_effect(results: Path) -> Expected:
 
 
 def _say_gaps(main: list) -> list[Said]:
-    limits = [gap.points for *_, gap, _ in main]
-    clear = sum(len(one) == 3 and one[1] > 0 for one in limits)
-    less = sum(len(one) == 3 and one[2] < 0 for one in limits)
     more = [100 * (first.trained / other.trained - 1) for first, _, other, *_ in main]
     firsts = [first.run for first, *_ in main]
     epochs = [run["epochs"] for run in firsts]
     inputs = [run["parameters"]["input_size"] for run in firsts]
     start = sum(run["weights"] != "none" for run in firsts)
-    numbers = [f(v) for v in (more, epochs, inputs) for f in (min, max)]
-    return [
-        Said("interval above zero", [len(main), clear, less, len(main) - clear - less]),
-        Said("per cent more images", [*numbers, start, len(main)]),
-    ]
+    said = []
+    for name, place in (("test part", 3), ("test and validation part", 4)):
+        limits = [one[place].points for one in main]
+        clear = sum(len(one) == 3 and one[1] > 0 for one in limits)
+        less = sum(len(one) == 3 and one[2] < 0 for one in limits)
+        numbers = [clear, len(main), less, len(main) - clear - less]
+        said.append(Said(f"images of the {name}:", numbers))
+    spans = [*span_of(more, 0), *span_of(epochs), *span_of(inputs)]
+    return [*said, Said("per cent more images", [*spans, start, len(main)])]
+
+
+def span_of(values: Sequence[float], digits: int = 6) -> list[float]:
+    """Least and largest, or one number where they are printed alike."""
+    least, most = min(values), max(values)
+    return [least] if round(least, digits) == round(most, digits) else [least, most]
 
 
 def expect_verdict(results: Path, least: int) -> Expected:
@@ -341,7 +373,7 @@ def expect_verdict(results: Path, least: int) -> Expected:
     ]
     own = found.pop("mir2019-proposed")
     if own:
-        numbers = [*scale(own), *own[3].points, own[3].p, own[3].groups]
+        numbers = [*scale(own), *own[3].points, max(own[3].p, 0.001), own[3].groups]
         page.said.append(Said("At a smaller scale that was done", numbers))
     told = [
         (f"{title[name]}:", [*one[3].points, *scale(one)]) for name, one in found.items() if one
@@ -415,15 +447,14 @@ def _say_systems(systems: list[Together]) -> Said:
 
 
 def _say_curves(runs: Sequence[Trained], systems: list[Together]) -> Listed:
-    titles, found = {one.title for one in systems}, {}
-    for one in runs:
-        title, data = one.run["recipe_text"]["title"], one.run["recipe_text"]["data"]
-        same = one.run["certificate"]["hash"] == systems[0].certificate
-        source = one.run["protocol"] == data["published_protocol"]
-        if title in titles and one.run["seed"] == 1 and (same or source):
-            name = f"{title}, {'honest split' if same else 'split of the source'}:"
-            last = one.history.sort_values("epoch").iloc[-1]
-            found[name] = [last.accuracy, last.val_accuracy]
+    sources = {one.run["recipe"]: one for one in shown(runs) if one.on_source}
+    found = {}
+    for one in systems:
+        pair = {"honest split": one, "split of the source": sources.get(one.run["recipe"])}
+        for name, some in pair.items():
+            if some is not None:
+                last = some.runs[0].history.sort_values("epoch").iloc[-1]
+                found[f"{one.title}, {name}:"] = [last.accuracy, last.val_accuracy]
     return Listed("After the last epoch", list(found.items()))
 
 

@@ -115,7 +115,7 @@ def test_each_seed_counts_and_seeds_need_not_be_as_many():
     runs = [published(t, n) for n, t in enumerate(firsts, 1)]
     runs += [honest(t, n) for n, t in enumerate(seconds, 1)]
     (row,) = split_gaps(runs)
-    assert row["seeds"] == [[1, 2], [1, 2, 3]]
+    assert row["trainings"] == [2, 3]
     found = by_hand(firsts, seconds)
     assert row["difference"] == pytest.approx(found.gain.mean())
     assert row["published"]["value"] == pytest.approx(np.mean([right(t).mean() for t in firsts]))
@@ -136,7 +136,7 @@ def test_folds_and_seeds_meet_all_images_that_any_of_them_scored():
     assert row["difference"] == pytest.approx(found.gain.mean())
     whole = np.mean([right(t).mean() for t in folds.values()])
     assert row["other"]["value"] == pytest.approx(whole)  # the cross-validation is shown
-    assert row["seeds"] == [[1], [1, 2]]
+    assert row["trainings"] == [1, 4]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_runs_of_other_settings_are_not_mixed(settings):
     first, second, third = answers(1), answers(2), answers(3)
     runs = [published(first), honest(second, 1), honest(third, 2, settings=other)]
     (row,) = split_gaps(runs)
-    assert row["seeds"] == [[1], [1]]
+    assert row["trainings"] == [1, 1]
     assert row["difference"] == pytest.approx(by_hand([first], [second]).gain.mean())
     assert split_gaps([runs[0], runs[2]]) == []
 
@@ -183,7 +183,7 @@ def test_without_subjects_images_stand_for_groups():
     (row,) = split_gaps([replace(first, recorded=True), replace(second, recorded=True)])
     assert row["resampled"] == "image" and row["images"] == row["groups"] == 20
     assert row["low"] < row["difference"] < row["high"]
-    assert gap_table([row]).loc[0, "subject groups"] == "not known"
+    assert gap_table([row]).loc[0, "groups"] == "not known"
 
 
 def test_shares_are_means_over_all_trainings_of_an_image():
@@ -212,14 +212,14 @@ def forest_rows(tables: dict[str, pd.DataFrame]) -> list[dict]:
 def test_the_gap_of_the_forest_is_the_difference_of_its_accuracies(monkeypatch):
     tables = {"image": answers(1, groups=5), "group": answers(2, groups=5)}
     study = type("Study", (), {"found": {"rows": forest_rows(tables)},
-                               "settings": {"forest_seed": 7}})  # fmt: skip
+                               "settings": {"forest_seed": 7, "folds": 5}})  # fmt: skip
     extra = answers(3).assign(protocol="image", scheme="fold", system="forest-19")
     other = answers(4).assign(protocol="image", scheme="pooled", system="forest-6")
     kept = [t.assign(protocol=n, scheme="pooled", system="forest-19") for n, t in tables.items()]
     monkeypatch.setattr(gaps, "read_study", lambda *_: study)
     monkeypatch.setattr(gaps, "kept_predictions", lambda _: pd.concat([*kept, extra, other]))
     row = forest_gap("cnmc2019")
-    assert row["images"] == 40 and row["seeds"] == [[7], [7]]
+    assert row["images"] == 40 and row["trainings"] == [5, 5]
     assert row["difference"] == pytest.approx(
         right(tables["image"]).mean() - right(tables["group"]).mean()
     )
@@ -254,10 +254,10 @@ def test_a_line_of_the_table_follows_its_row(workspace, capsys):
     (row,) = json.loads(capsys.readouterr().out)
     assert row == split_gaps(list_records())[0]
     line = gap_table([row]).loc[0]
-    assert line["gap on the same images"] == signed(row) and line["same images"] == "24"
+    assert line["gap, test images"] == signed(row) and line["images"] == "24"
     assert (
         line["other split"].startswith(f"{row['other']['value']:.3f}")
-        and line["seeds"] == "1 and 1"
+        and line["trainings"] == "1 and 1"
     )
     assert main(["results", "--gaps"]) == 0
     assert signed(row) in capsys.readouterr().out
@@ -284,3 +284,17 @@ def test_recorded_gaps_are_those_of_the_recorded_predictions(monkeypatch):
         )
         if row["low"] is not None:
             assert row["low"] <= row["difference"] <= row["high"]
+
+
+def test_the_validation_part_adds_its_images_to_the_second_gap():
+    first = answers(1, groups=9)
+    second, chosen = answers(2, groups=4), answers(3, first=4, groups=3)
+    (row,) = split_gaps([published(first), honest(second, validation=chosen)])
+    assert row["images"] == len(second) and row["more"]["images"] == len(second) + len(chosen)
+    found = by_hand([first], [second, chosen])
+    assert row["more"]["difference"] == pytest.approx(found.gain.mean())
+    assert row["more"]["difference"] != pytest.approx(row["difference"])
+
+
+def test_a_small_p_is_said_to_be_small():
+    assert [gaps.tell_p(p) for p in (0.0001, 0.001, 0.41)] == ["below 0.001", "0.001", "0.410"]

@@ -219,7 +219,7 @@ def test_every_import_is_a_declared_dependency():
     declared = {Requirement(text).name for text in PROJECT["dependencies"]}
     declared |= {Requirement(text).name for text in sum(EXTRAS.values(), [])}
     modules = {canonicalize_name(name).replace("-", "_") for name in declared}
-    modules |= {"PIL", "cv2", "sklearn", "yaml", "alllib", "google"}
+    modules |= {"PIL", "cv2", "sklearn", "yaml", "pynvml", "alllib", "google"}
     modules |= {name for name in declared if not name.islower()}
     # IPython comes with ipykernel; JAX and PyTorch are backends that a user may choose.
     modules |= {"IPython", "jax", "torch"}

@@ -143,7 +143,7 @@ def test_folds_are_rows_of_their_own_kind(place):
         np.mean([run.run["metrics"]["metrics"]["accuracy"]["value"] for run in runs])
     )
     assert [r["kind"] for r in pooled_rows(runs)] == ["network", "cross-validation"]
-    assert pooled_table([row]).loc[0, "split"].endswith("0 and 1 and 2 in turn")
+    assert pooled_table([row]).loc[0, "split"].endswith("all folds")
 
 
 def test_without_groups_none_are_told(place):
