@@ -40,8 +40,8 @@ def pools_beside(records: Iterable[Record], dataset: str, protocol: str) -> list
     Returns
     -------
     list of Pool
-        One per recipe, the one with the most seeds; recipes with a published number only, so
-        that a system does not count once more for each of its variants.
+        One per recipe, the one with the most seeds, then the newest; recipes with a published
+        number only, so that a system does not count once more for each of its variants.
     """
     here = [
         record
@@ -62,9 +62,13 @@ def pools_beside(records: Iterable[Record], dataset: str, protocol: str) -> list
     for pool in pools:
         if pool.certificate == certificate:
             known = best.get(pool.run["recipe"])
-            if known is None or len(pool.seeds) > len(known.seeds):
+            if known is None or _rank(pool) > _rank(known):
                 best[pool.run["recipe"]] = pool
     return [best[name] for name in sorted(best)]
+
+
+def _rank(pool: Pool) -> tuple[int, str]:
+    return len(pool.seeds), pool.finished
 
 
 def right_table(systems: Mapping[str, Pool | pd.DataFrame]) -> pd.DataFrame:

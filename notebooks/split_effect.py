@@ -122,7 +122,7 @@ for row in forests:
 if main:
     more = [100 * (r["trained"][0] / r["trained"][1] - 1) for r in main]
     say(
-        f"The source's split trained on {span(more, '{:.0f}')} per cent more images. Epochs of a "
+        f"The source's split trained on {span(map(round, more))} per cent more images. Epochs of a "
         f"training: {span(r['epochs'] for r in main)}; pixels of the input: "
         f"{span(r['input'] for r in main)}; from ImageNet weights: "
         f"{sum(r['pretrained'] for r in main)} of {len(main)} networks."

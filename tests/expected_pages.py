@@ -403,7 +403,10 @@ def beside(runs: Sequence[Trained], dataset: str, protocol: str) -> list[Togethe
     best: dict[str, Together] = {}
     for one in here:
         known = best.get(one.run["recipe"])
-        if one.certificate == chosen and (known is None or len(one.seeds) > len(known.seeds)):
+        rank = len(one.seeds), one.finished
+        if one.certificate == chosen and (
+            known is None or rank > (len(known.seeds), known.finished)
+        ):
             best[one.run["recipe"]] = one
     return [best[name] for name in sorted(best)]
 

@@ -300,7 +300,8 @@ def gap_between(first: Iterable[pd.DataFrame], second: Iterable[pd.DataFrame]) -
     """Difference on the images that both scored; interval and p are the package's."""
     one, two = image_means(first), image_means(second)
     both = one.merge(two[["image", "right"]], on="image", suffixes=("", "_other"))
-    difference = float((both.right - both.right_other).mean())
+    # Rounded, because a mean that is 0 may come out a little below it, and change its sign.
+    difference = round(float((both.right - both.right_other).mean()), 12) + 0.0
     found = compare_shares(one, two)
     limits = [] if found.low is None or found.low == found.high else [found.low, found.high]
     named = both.group.notna().all()
