@@ -99,9 +99,7 @@ def right_table(systems: Mapping[str, Pool | pd.DataFrame]) -> pd.DataFrame:
         raise DataError("There is no system to compare.", remedy="Give one or more.")
     rights = pd.concat([table.iloc[:, -1] for table in tables], axis=1, join="inner")
     if rights.empty:
-        raise DataError(
-            "The systems have no image in common.", remedy="Compare runs on one split."
-        )
+        raise DataError("The systems have no image in common.", remedy="Compare runs on one split.")
     return tables[0][["group", "label"]].join(rights, how="right").sort_index()
 
 

@@ -21,7 +21,7 @@ from alllib.parameters import read_notebook
 # A date, a commit after its word, or a number with its sign, separators and per cent.
 TOKEN = re.compile(
     r"\d{4}-\d{2}-\d{2}|(?<=commit )[0-9a-f]{7}"
-    r"|(?:(?<=[\s(])[+-])?\d+(?:,\d{3})*(?:\.\d+)?%?"
+    r"|(?:(?<![^\s(])[+-])?\d+(?:,\d{3})*(?:\.\d+)?%?"
 )
 Value = float | int | str
 
