@@ -167,16 +167,19 @@ if rows:
         for r in rows
         if load_recipe(r["recipe"]).architecture.weights != "none"
     }
-    fewest = [min(r["groups"].values()) for r in rows if r["groups"]]
+    groups = {
+        label: [r["groups"][label] for r in rows if label in (r["groups"] or {})]
+        for label in ("ALL", "HEM")
+    }
     say(
         f"Limits, in plain words. Pixels of the input: {span(r['input'] for r in rows)}; epochs: "
         f"{span(r['epochs'] for r in rows)}. From ImageNet weights: {start} of {len(rows)} results, "
         f"and {len(asking)} of the systems ask for them. "
         + (
-            f"Subject groups of the rarer class in a scored part: {span(fewest)}. What a few "
-            "people say of others is little: the interval shows it, and where a class has a single "
-            "group there is none. "
-            if fewest
+            f"Subject groups in a scored part: {span(groups['ALL'])} with ALL, "
+            f"{span(groups['HEM'])} healthy (HEM). What a few people say of others is little: the "
+            "interval shows it, and where a class has a single group there is none. "
+            if groups["HEM"]
             else ""
         )
         + "Images: "

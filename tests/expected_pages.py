@@ -206,8 +206,8 @@ def _say_results(rows: list[Together], runs: list[Trained], kept: dict) -> list:
     epochs = [max(len(one.history) for one in row.runs) for row in rows]
     wanted = {r.title for r in rows if r.run["recipe_text"]["architecture"]["weights"] != "none"}
     known = [row.tables[0] for row in rows if row.tables[0].group.notna().all()]
-    groups = [table.groupby(table.label.astype(str)).group.nunique().min() for table in known]
-    rarer = span_of(groups) if groups else []
+    counts = [table.groupby(table.label.astype(str)).group.nunique() for table in known]
+    people = [n for label in ("ALL", "HEM") for n in span_of([c[label] for c in counts])]
     held = sorted({(r.run["dataset"], sum(r.run["images"].values())) for r in rows})
     start = sum(row.run["weights"] != "none" for row in rows)
     limits = [*span_of(inputs), *span_of(epochs), start, len(rows), len(wanted)]
@@ -218,7 +218,7 @@ def _say_results(rows: list[Together], runs: list[Trained], kept: dict) -> list:
         Said("have a forest on the same split", [len(beside), better]),
         Said(
             "Limits, in plain words",
-            [*limits, *rarer, *(n for _, n in held)],
+            [*limits, *people, *(n for _, n in held)],
         ),
         Listed("", told),
     ]
@@ -347,6 +347,8 @@ def _say_gaps(main: list) -> list[Said]:
 
 def span_of(values: Sequence[float], digits: int = 6) -> list[float]:
     """Least and largest, or one number where they are printed alike."""
+    if not values:
+        return []
     least, most = min(values), max(values)
     return [least] if round(least, digits) == round(most, digits) else [least, most]
 
