@@ -161,6 +161,8 @@ def twin(source: str | Path, around: Surroundings) -> str:
             cell.source = plain_markdown(cell.source, around)
         elif cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+            if "solution" in cell.metadata.get("tags", []):  # folded until the reader asks
+                cell.metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
     metadata = {
         "colab": {"provenance": []},
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
