@@ -391,7 +391,8 @@ say(
 #
 # ## Variants
 #
-# The poster tried more than it tabulates. Each has a recipe; of them, only Adam was run above.
+# The poster tried more than it tabulates, and names what it would try next. Each has a recipe, and
+# one is ours; of them, only Adam was run above.
 
 # %%
 variants = [
