@@ -147,8 +147,9 @@ test-slow: venv  ## run only the slow tests
 test-all: venv  ## run all tests
 	@exec $(PYTEST)
 
-lint: venv  ## check the code's style
-	@exec $(RUN) ruff check
+lint: venv  ## check the code's style, and spelling
+	@$(RUN) ruff check
+	$(RUN) codespell
 
 bench: venv  ## measure the speed figures
 	@exec $(RUN) alllib bench
