@@ -82,9 +82,9 @@ else:
 # %% [markdown]
 # ## Learning curves
 #
-# Both splits of each system, its first seed. Where the validation curve of the source's split
-# stays above that of the honest one, cells of the people trained on are easier, and that is all.
-# A flat line at the share of the commonest class is a network that gives one answer.
+# Both splits of each system, its first seed. The two validation curves are of different people: on
+# the source's split of those who were trained on, on the honest one of others. A flat line at the
+# share of the commonest class is a network that gives one answer.
 
 # %%
 sources = {
