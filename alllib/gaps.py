@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from .areas import compare_areas
 from .baseline_runs import kept_predictions
 from .pools import Pool, choose_pools, pool_folds, pool_seeds
 from .records import Record
@@ -40,6 +41,7 @@ def split_gaps(records: Iterable[Record]) -> list[dict]:
         scored it.
         `more`: the same with the images of the other split's validation part as well, which chose
         the epoch there, as the scored part does on the source's split; it has more subjects.
+        `auroc`, in both: the same of the area under the curve, see `areas.AreaGap`.
     """
     recorded = [record for record in records if record.recorded]
     rows = []
@@ -83,16 +85,23 @@ def image_shares(pools: Iterable[Pool], *, validation: bool = False) -> pd.DataF
     pandas.DataFrame
         `image, group, label, right`; one row per image.
     """
-    records = [record for pool in pools for record in pool.records]
-    found = [record.predictions for record in records]
-    if validation:
-        found += [r.validation for r in records if r.run["scored"] != "validation"]
-    tables = [share_right(table) for table in found if table is not None]
+    tables = [share_right(table) for table in _tables(pools, validation=validation)]
     whole = pd.concat(tables, ignore_index=True)
     whole["group"] = whole.group.astype(object)
     mean = whole.groupby("image", sort=True).right.mean()
     kept = whole.drop_duplicates("image").set_index("image").loc[mean.index]
     return kept[["group", "label"]].assign(right=mean).reset_index()
+
+
+def _tables(pools: Iterable[Pool], *, validation: bool = False) -> list[pd.DataFrame]:
+    """Predictions of each training; with those of its validation part where they are wanted."""
+    found = []
+    for record in (record for pool in pools for record in pool.records):
+        parts = [record.predictions]
+        if validation and record.run["scored"] != "validation" and record.validation is not None:
+            parts.append(record.validation)
+        found.append(pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0])
+    return found
 
 
 def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
@@ -103,6 +112,10 @@ def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
     own = image_shares([first])
     found = compare_shares(own, image_shares(others))
     more = compare_shares(own, image_shares(others, validation=True))
+    areas = {
+        chosen: vars(compare_areas(first.repeats, _tables(others, validation=chosen)))
+        for chosen in (False, True)
+    }
     return {
         "recipe": run["recipe"],
         "title": run["recipe_text"]["title"],
@@ -118,7 +131,8 @@ def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
         "epochs": run["epochs"],
         "pretrained": run["weights"] != "none",
         **_paired(found),
-        "more": _paired(more),
+        "auroc": areas[False],
+        "more": _paired(more) | {"auroc": areas[True]},
     }
 
 
@@ -187,7 +201,9 @@ def gap_table(rows: Iterable[dict]) -> pd.DataFrame:
                 "p": tell_p(row["p"]),
                 "images": f"{row['images']:,}",
                 "groups": row["groups"] if row["resampled"] == "group" else "not known",
+                "gap of the AUC": signed(row["auroc"]) if "auroc" in row else "",
                 "gap, validation images too": signed(row["more"]) if "more" in row else "",
+                "of the AUC too": signed(row["more"]["auroc"]) if "more" in row else "",
                 "images and groups": _tell_size(row["more"]) if "more" in row else "",
                 "trained on": " and ".join(f"{number:,}" for number in row["trained"]),
                 "trainings": " and ".join(map(str, row["trainings"])),

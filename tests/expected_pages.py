@@ -18,6 +18,7 @@ from raw_results import (
     Together,
     Trained,
     accuracy_of,
+    area_gap_between,
     area_of,
     by_fold,
     by_seed,
@@ -227,9 +228,9 @@ def _say_results(rows: list[Together], runs: list[Trained], kept: dict) -> list:
 # ---- the effect of the split -------------------------------------------------------------
 
 
-def gaps_of(runs: Sequence[Trained]) -> list[tuple[Together, str, Together, Gap, Gap, int]]:
+def gaps_of(runs: Sequence[Trained]) -> list[tuple]:
     """Each system on its source's split and on another: what is shown of it, the gap on the test
-    part and on the validation part too, and the number of trainings."""
+    part and on the validation part too, the number of trainings, and the gaps of the area."""
     found = []
     for first in shown(runs):
         if not first.on_source:
@@ -239,13 +240,16 @@ def gaps_of(runs: Sequence[Trained]) -> list[tuple[Together, str, Together, Gap,
             best = max(others, key=lambda one: (len(one.seeds), len(one.tables[0])))
             trained = [one for other in others for one in other.runs]
             tables = [one.predictions for one in trained]
-            chosen = [
-                pd.read_parquet(one.folder / "validation.parquet")
-                for one in trained
+            wider = [
+                pd.concat([one.predictions, pd.read_parquet(one.folder / "validation.parquet")])
                 if one.run["scored"] != "validation"
+                else one.predictions
+                for one in trained
             ]
-            gap, more = (gap_between(first.tables, t) for t in (tables, [*tables, *chosen]))
-            found.append((first, protocol, whole[0] if whole else best, gap, more, len(trained)))
+            gap, more = (gap_between(first.tables, t) for t in (tables, wider))
+            areas = [area_gap_between(list(first.tables), t) for t in (tables, wider)]
+            shown_other = whole[0] if whole else best
+            found.append((first, protocol, shown_other, gap, more, len(trained), areas))
     return found
 
 
@@ -258,7 +262,7 @@ def _size(gap: Gap) -> list[int]:
 
 
 def _gap_row(
-    first: Together, protocol: str, other: Together, gap: Gap, more: Gap, trained: int
+    first: Together, protocol: str, other: Together, gap: Gap, more: Gap, trained: int, areas: list
 ) -> dict:
     return {
         "system": first.title,
@@ -269,7 +273,9 @@ def _gap_row(
         "p": _small(gap.p),
         "images": [gap.images],
         "groups": "not known" if gap.groups is None else [gap.groups],
+        "gap of the AUC": areas[0],
         "gap, validation images too": more.points,
+        "of the AUC too": areas[1],
         "images and groups": _size(more),
         "trained on": [first.trained, other.trained],
         "trainings": [len(first.runs), trained],
@@ -291,7 +297,9 @@ def forest_row(study: Kept) -> tuple[dict, str]:
         "p": _small(gap.p),
         "images": [gap.images],
         "groups": "not known" if gap.groups is None else [gap.groups],
+        "gap of the AUC": "",
         "gap, validation images too": "",
+        "of the AUC too": "",
         "images and groups": "",
         "trained on": [row["images"] for row in rows],
         "trainings": [study.study["settings"]["folds"]] * 2,
@@ -342,7 +350,13 @@ def _say_gaps(main: list) -> list[Said]:
         numbers = [clear, len(main), less, len(main) - clear - less]
         said.append(Said(f"images of the {name}:", numbers))
     spans = [*span_of(more, 0), *span_of(epochs), *span_of(inputs)]
-    return [*said, Said("per cent more images", [*spans, start, len(main)])]
+    largest = max(main, key=lambda one: one[0].accuracy[0] - one[2].accuracy[0])
+    apart = 100 * (largest[0].accuracy[0] - largest[2].accuracy[0])
+    return [
+        *said,
+        Said("per cent more images", [*spans, start, len(main)]),
+        Said("Why the same images matter", [apart, largest[3].points[0]]),
+    ]
 
 
 def span_of(values: Sequence[float], digits: int = 6) -> list[float]:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from alllib.areas import compare_areas
 from alllib.coverage import accuracy_interval
 from alllib.evaluation import score_repeats
 from alllib.files import hash_json
@@ -311,6 +312,24 @@ def gap_between(first: Iterable[pd.DataFrame], second: Iterable[pd.DataFrame]) -
         len(both),
         both.group.nunique() if named else None,
     )
+
+
+def area_gap_between(first: list[pd.DataFrame], second: list[pd.DataFrame]) -> list[float]:
+    """Difference of the areas on common images in points; the interval is the package's."""
+    values, weights = [], []
+    for other in second:
+        common = sorted(set(first[0].image) & set(other.image))
+        cut = [table.set_index("image").loc[common].reset_index() for table in [*first, other]]
+        if cut[0].label.nunique() < len(classes_of(other)):
+            continue  # no area where a class is missing
+        positive = "ALL" if "p_ALL" in other else ""
+        values.append(np.mean([area_of([t], positive) for t in cut[:-1]])
+                      - area_of([cut[-1]], positive))  # fmt: skip
+        weights.append(len(common))
+    difference = round(float(np.average(values, weights=weights)), 12) + 0.0
+    found = compare_areas(first, second)
+    limits = [] if found.low is None else [found.low, found.high]
+    return [100 * value for value in (difference, *limits)]
 
 
 def other_splits(first: Together, runs: Iterable[Trained]) -> dict[str, list[Together]]:
