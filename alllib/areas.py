@@ -32,7 +32,7 @@ class AreaGap:
         95 % interval of Student's t, groups left out in turn; None where a class has a single
         group, or no image is ordered otherwise.
     images, groups : int
-        In common.
+        In common, of trainings that met every class among them.
     """
 
     difference: float
@@ -107,17 +107,18 @@ def compare_areas(first: Sequence[pd.DataFrame], second: Sequence[pd.DataFrame])
             "The two systems have no image in common.",
             remedy="Score both on the same part of the same split.",
         )
+    pairs = [pair for pair in pairs if np.isfinite(area(pair[1]))]
+    if not pairs:
+        raise DataError(
+            "No training meets every class among the common images.",
+            remedy="Compare on parts that hold every class.",
+        )
     whole = pd.concat([theirs[["image", "group", "label"]] for _, theirs in pairs])
     whole = whole.drop_duplicates("image").sort_values("image").reset_index(drop=True)
     groups = find_groups(whole)
     of_image = pd.Series(groups.codes, index=whole.image)
     codes = [of_image.loc[theirs.image].to_numpy() for _, theirs in pairs]
     difference = _difference(pairs, codes, None)
-    if np.isnan(difference):
-        raise DataError(
-            "No training meets every class among the common images.",
-            remedy="Compare on parts that hold every class.",
-        )
     low, high = _student(pairs, codes, groups, difference)
     return AreaGap(difference, low, high, len(whole), len(groups))
 

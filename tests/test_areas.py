@@ -125,3 +125,9 @@ def test_nothing_in_common_and_a_single_class_are_refused():
         compare_areas([first], [second])
     with pytest.raises(DataError, match="every class"):
         compare_areas([first], [table(2).query("label == 'ALL'")])
+
+
+def test_a_training_that_meets_one_class_only_does_not_count():
+    first, whole, single = table(1), table(2).iloc[:24], table(3).query("label == 'ALL'")
+    found = compare_areas([first], [whole, single])
+    assert found == compare_areas([first], [whole])
