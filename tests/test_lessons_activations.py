@@ -175,7 +175,7 @@ def test_descent_lowers_the_loss_and_biases_have_their_gradient():
     layers = deep.draw_layers((2, 6, 1), rng, gain=2.0)
     inputs = rng.normal(size=(30, 2))
     labels = (inputs[:, 0] > 0).astype(float)
-    _, loss, silent = deep.descend(layers, inputs, labels, "ReLU", rate=0.5, steps=50)
+    _, loss, silent = deep.descend(layers, inputs, labels, "ReLU", rates=[0.5] * 50)
     assert loss[-1] < 0.5 * loss[0] and silent.shape == loss.shape
     sums, given_values = deep.forward(layers, inputs, "ReLU")
     (_, bias), _ = deep.backward(layers, sums, given_values, labels, "ReLU")

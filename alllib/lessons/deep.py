@@ -70,13 +70,13 @@ def silent_share(sums):
     return np.concatenate([np.all(layer <= 0, axis=0) for layer in sums[:-1]]).mean()
 
 
-def descend(layers, inputs, labels, bend, *, rate, steps):
-    """Plain gradient descent on all inputs at once.
+def descend(layers, inputs, labels, bend, *, rates):
+    """Plain gradient descent on all inputs at once, one step for each learning rate.
 
-    Returns the layers, and for each step the loss and the share of silent units.
+    Returns the layers, and before each step the loss and the share of silent units.
     """
     losses, silent = [], []
-    for _ in range(steps):
+    for rate in rates:
         sums, given = forward(layers, inputs, bend)
         losses.append(binary_cross_entropy(labels, sums[-1][:, 0]))
         silent.append(silent_share(sums))
