@@ -28,7 +28,7 @@
 seed = 2019  # seed of all that is drawn at random
 depth = 20  # layers of the deep networks whose gradients are measured
 width = 50  # units in each of their layers
-draws = 5  # networks of each kind
+tries = 5  # networks of each kind
 steps = 300  # steps of gradient descent in the trainings
 fit_rate = 0.3  # a learning rate that suits the small network
 large_rate = 5.0  # one that is too large for it
@@ -258,7 +258,7 @@ inputs = rng.normal(size=(100, width))
 labels = (rng.random(100) < 0.5).astype(float)
 norms = {name: [] for name in kinds}
 for name, (bend, gain) in kinds.items():
-    for _ in range(draws):
+    for _ in range(tries):
         layers = deep.draw_layers([width] * depth + [1], rng, gain)
         norms[name].append(deep.layer_norms(layers, inputs, labels, bend))
 
@@ -271,7 +271,7 @@ share = {
 show(
     figures.plot_norms(norms),
     caption=f"Length of the gradient by the weights of each of {depth} layers, before any training; "
-    f"median and range of {draws} networks.",
+    f"median and range of {tries} networks.",
     alt="From the last layers to the first the gradient shrinks by many powers of ten for the "
     "sigmoid and stays of one size for tanh and for ReLU with the larger weights. First layer as a "
     "multiple of the last hidden one: "
@@ -284,7 +284,7 @@ wanted = 1 / share["sigmoid, g = 1"]
 say(
     f"With sigmoids the first layer's gradient is **{share['sigmoid, g = 1']:.0e}** of that of the "
     f"last hidden layer. At one learning rate for all layers it would need {wanted:.0e} steps for "
-    f"what the last one does in one. With ReLU and $g = 2$ the factor is "
+    f"what the last one does in one. With ReLU and g = 2 the factor is "
     f"{share['ReLU, g = 2']:.1f}."
 )
 
@@ -294,7 +294,7 @@ say(
 # is low in *all* layers, because a signal that halves its variance in every layer arrives at the
 # output too small to tell images apart. Besides ReLU and well drawn weights, batch normalisation
 # {cite:p}`ioffe2015batch` and residual connections {cite:p}`he2016resnet` keep gradients of one size;
-# the [next but one chapter](imagenet_networks.ipynb) has more of that.
+# [networks that won ImageNet](imagenet_networks.ipynb) shows the latter.
 
 # %% [markdown]
 # ## Units that die
@@ -320,12 +320,14 @@ trained = {
 silent = {name: found for name, (_, _, found) in trained.items()}
 
 # %% [markdown]
-# And does a leaky ReLU bring dead units back? We start from a network in which all units of the
-# first layer are dead, because their biases were set far below zero, and train it with either
-# activation at the fitting rate.
+# And does a leaky ReLU bring dead units back? We start from a network whose first layer is dead: the
+# bias of each unit is set so low that no point reaches it. We train it with either activation at the
+# fitting rate.
 
 # %%
-dead = [(start[0][0], start[0][1] - 5.0), *start[1:]]
+weights, bias = start[0]
+reach = (points @ weights + bias).max(axis=0)  # highest sum of each unit
+dead = [(weights, bias - reach - 0.1), *start[1:]]
 revived = {
     bend: deep.descend(dead, points, inside, bend, rates=[fit_rate] * steps)
     for bend in ("ReLU", "leaky ReLU")
@@ -338,7 +340,9 @@ ends = {name: found[-1] for name, found in silent.items()}
 final = {name: found[-1] for name, (_, found, _) in revived.items()}
 show(
     figures.plot_descents(
-        silent, {name: found for name, (_, found, _) in revived.items()}, floor
+        silent,
+        {name: found for name, (_, found, _) in revived.items()},
+        floor,
     ),
     caption="Left: share of hidden units that are silent for every input. Right: loss of a network "
     "that starts with a dead first layer; dotted: the best answer that is the same for all inputs.",
@@ -488,7 +492,7 @@ show(
 
 # %% tags=["hide-input"]
 (bad,) = [c for c in load_claims() if c.id == "report-log-loss-bad"]
-low = bad.with_["probability"]
+low = bad.arguments["probability"]
 say(
     f"The least mean lies at **{cheapest:.3f}**; the share of ALL is {seen.mean()}. The report's "
     f"example, a probability of {low} for what is true, costs {-np.log(low):.2f}; a toss-up costs "
@@ -721,7 +725,56 @@ say(
 # [uncertainty](uncertainty.ipynb) measures it.
 
 # %%
-from alllib.statistic_studies import CALIBRATION_NOTE  # placeholder
+from alllib.studies import read_study, tell_study
+
+lean = np.linspace(-6, 6, 241)
+warm = {f"T = {t:g}": activations.sigmoid(lean / t) for t in (0.5, 1.0, 2.0)}
+kept = read_study("calibration", "cnmc2019")
+measured = {}
+if kept:
+    fit = kept.found
+    hot = f"T = {fit['temperature']:.2f}, fitted"
+    measured["as predicted"] = pd.DataFrame(fit["curves"]["before"])
+    measured[hot] = pd.DataFrame(fit["curves"]["after"])
+
+# %% tags=["hide-input"]
+told = {name: found[160] for name, found in warm.items()}
+show(
+    figures.plot_temperatures(lean, warm, measured),
+    caption="Left: probability by score at three temperatures. Right: confidence and accuracy of a "
+    "forest on unseen people, recorded.",
+    alt=f"Left, at a score of {lean[160]:.0f}: "
+    + "; ".join(f"{name} gives {value:.2f}" for name, value in told.items())
+    + ". Right: "
+    + (
+        "; ".join(
+            f"{name}, in the surest bin {curve.confidence.iloc[-1]:.2f} promised and "
+            f"{curve.accuracy.iloc[-1]:.2f} kept"
+            for name, curve in measured.items()
+        )
+        or "nothing is recorded"
+    )
+    + ".",
+)
+
+# %% tags=["hide-input"]
+if kept:
+    before, after = (
+        fit["errors"][when]["value"] for when in ("before", "after")
+    )
+    people = fit["groups"]["validation"]
+    say(
+        f"**Recorded.** {tell_study(kept)} A forest on nineteen numbers; its temperature was fitted on "
+        + " and ".join(
+            f"{n} groups of {label}" for label, n in people.items()
+        )
+        + f". On the test part the calibration error went from {before:.3f} to **{after:.3f}**: "
+        + (
+            "it became smaller there, too."
+            if after < before
+            else "what was fitted on few people did not hold for others."
+        )
+    )
 
 # %% [markdown]
 # ## Held equal to Keras
@@ -752,3 +805,129 @@ say(
     + "; ".join(f"{name} {gap:.0e}" for name, gap in gaps.items())
     + ". Keras's losses compute in single precision."
 )
+
+# %% [markdown]
+# ## Exercises
+#
+# ```{exercise}
+# :label: activations_losses-softplus
+# *Softplus* is $f(z) = \log(1 + e^z)$. Derive its slope. Write both in NumPy so that $z = 1000$ is no
+# problem, and check the slope with differences. What has softplus to do with binary cross-entropy?
+# ```
+#
+# ```{solution-start} activations_losses-softplus
+# :class: dropdown
+# ```
+#
+# The slope is $e^z / (1 + e^z) = \sigma(z)$. Binary cross-entropy of a cell with $y = 0$ is
+# $-\log(1 - \sigma(z)) = \log(1 + e^z)$, which is softplus of the score; with $y = 1$ it is softplus
+# of $-z$. So its slopes are $\sigma(z)$ and $\sigma(z) - 1$, which is $p - y$ both times.
+
+
+# %% tags=["solution"]
+def softplus(z):
+    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+
+
+z = np.linspace(-6, 6, 101)
+quotient = (softplus(z + 1e-6) - softplus(z - 1e-6)) / 2e-6
+assert np.allclose(quotient, activations.sigmoid(z), atol=1e-8)
+assert softplus(1000.0) == 1000.0
+assert np.isclose(
+    losses.binary_cross_entropy(np.zeros(101), z), softplus(z).mean()
+)
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+#
+# ```{exercise}
+# :label: activations_losses-start
+# What cross-entropy should a network with $K$ classes have before its first step, if its scores are
+# near zero? Compute it for two classes, for the four of the B-ALL images and for the thousand of
+# ImageNet. What would a first loss of 30 tell you?
+# ```
+#
+# ```{solution-start} activations_losses-start
+# :class: dropdown
+# ```
+#
+# All shares are $1 / K$, and the loss is $\log K$. A much larger first loss says that the scores are
+# large from the start: inputs that were not scaled, or weights drawn too large.
+
+# %% tags=["solution"]
+for classes in (2, 4, 1000):
+    hot = np.eye(classes)
+    first_loss = losses.cross_entropy(hot, np.zeros_like(hot))
+    assert np.isclose(first_loss, np.log(classes))
+    print(f"{classes} classes: {first_loss:.3f}")
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+#
+# ```{exercise}
+# :label: activations_losses-threshold
+# A network was trained with class weights $w_1$ for ALL and $w_0$ for HEM, and says $p^*$. Solve the
+# formula above for $\pi$, the probability without weights. At which $p^*$ is a cell as likely ALL as
+# not? Check both for the weights of C-NMC.
+# ```
+#
+# ```{solution-start} activations_losses-threshold
+# :class: dropdown
+# ```
+#
+# Dividing the formula by its complement gives $p^* / (1 - p^*) = (w_1 / w_0)\, \pi / (1 - \pi)$, so
+# $\pi = w_0 p^* / (w_0 p^* + w_1 (1 - p^*))$. It is one half at $p^* = w_1 / (w_0 + w_1)$.
+
+# %% tags=["solution"]
+w1, w0 = heavy["ALL"], heavy["HEM"]
+
+
+def without_weights(p):
+    return w0 * p / (w0 * p + w1 * (1 - p))
+
+
+assert np.isclose(without_weights(answer), share_all, atol=2e-3)
+border = w1 / (w0 + w1)
+assert np.isclose(without_weights(border), 0.5)
+print(f"as likely as not where the network says {border:.3f}")
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+#
+# ```{exercise}
+# :label: activations_losses-several
+# A smear can show several things at once, say blasts *and* smudge cells. Which output layer and which
+# loss fit, and why not softmax?
+# ```
+#
+# ```{solution} activations_losses-several
+# :class: dropdown
+# One sigmoid unit with binary cross-entropy for each finding: each is a question of its own. Softmax
+# makes the shares add up to one, so that one finding would speak against the other.
+# ```
+
+# %% [markdown]
+# ## Quiz
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("activations_losses")
+
+# %% [markdown]
+# ## Summary
+#
+# - Without a bend, layers collapse into one. ReLU passes on what is positive and has slope one there;
+#   sigmoid and tanh saturate.
+# - Gradients of deep networks keep their size if slopes *and* weights allow it. A unit whose sum is
+#   negative for all inputs is dead; a leak brings it back, a smaller learning rate prevents it.
+# - Cross-entropy is the negative log likelihood, and its slope by the scores is $p - y$. The squared
+#   error of probabilities goes flat where the network is surely wrong.
+# - Softmax and the losses are computed from scores, with the largest one subtracted.
+# - Class weights, smoothed labels and a temperature change what the probabilities mean: know which
+#   were used before you read one as a risk.
+#
+# **Next**: [convolution, pooling and dense layers](convolution.ipynb).

@@ -11,7 +11,9 @@ from hypothesis.extra.numpy import arrays
 from alllib.backend import gradient, load_keras
 from alllib.lessons import activations, deep, losses
 
-VALUES = arrays(np.float64, st.integers(1, 12), elements=st.floats(-30, 30, width=32, allow_subnormal=False))
+VALUES = arrays(
+    np.float64, st.integers(1, 12), elements=st.floats(-30, 30, width=32, allow_subnormal=False)
+)
 SEEDS = st.integers(0, 2**31)
 BENDS = ("relu", "leaky_relu", "sigmoid", "tanh")
 
@@ -143,8 +145,10 @@ def test_balanced_classes_count_alike():
     assert np.isclose(*(weights * counts)) and np.isclose((weights * counts).sum(), counts.sum())
 
 
-@pytest.mark.parametrize(("bend", "name"), [("sigmoid", "sigmoid"), ("tanh", "tanh"),
-                                            ("ReLU", "relu"), ("leaky ReLU", "leaky_relu")])  # fmt: skip
+PAIRS = {"sigmoid": "sigmoid", "tanh": "tanh", "ReLU": "relu", "leaky ReLU": "leaky_relu"}
+
+
+@pytest.mark.parametrize(("bend", "name"), PAIRS.items())
 def test_gradients_of_the_deep_network_are_those_of_keras(bend, name):
     keras = load_keras()
     rng = np.random.default_rng(11)

@@ -76,7 +76,9 @@ def test_a_pooling_is_that_of_keras(height, width, window, stride, channels, pad
 def test_a_pooling_steps_by_its_window_unless_told(kind):
     image = draw(1, 6, 7, 2)
     assert np.array_equal(pool(image, 3, kind=kind), pool(image, 3, stride=3, kind=kind))
-    assert np.array_equal(pool_loops(image, 3, kind=kind), pool_loops(image, 3, stride=3, kind=kind))
+    assert np.array_equal(
+        pool_loops(image, 3, kind=kind), pool_loops(image, 3, stride=3, kind=kind)
+    )
 
 
 @given(st.integers(3, 9), st.integers(3, 9), st.integers(1, 3), SEEDS)

@@ -82,7 +82,6 @@ def descend(layers, inputs, labels, bend, *, rates):
         silent.append(silent_share(sums))
         slopes = backward(layers, sums, given, labels, bend)
         layers = [
-            (w - rate * dw, b - rate * db)
-            for (w, b), (dw, db) in zip(layers, slopes, strict=True)
+            (w - rate * dw, b - rate * db) for (w, b), (dw, db) in zip(layers, slopes, strict=True)
         ]
     return layers, np.array(losses), np.array(silent)
