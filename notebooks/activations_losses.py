@@ -548,14 +548,14 @@ for name in list_recipes():
     recipe = load_recipe(name)
     ours = {one.parameter: one.reason for one in recipe.choice}
     loss = recipe.training.loss.replace("_", " ")
-    rows.append((recipe.title, loss, ours.get("training.loss", "stated")))
+    rows.append((recipe.title, loss, ours.get("training.loss", "named")))
 style(
     pd.DataFrame(rows, columns=["system", "loss here", "in its source"]),
     "Losses of the systems.",
 )
 
 # %% tags=["hide-input"]
-open_ones = sum(note != "stated" for *_, note in rows)
+open_ones = sum(note != "named" for *_, note in rows)
 say(
     f"**{open_ones} of {len(rows)}** recipes had to choose the loss, because the source does not name "
     "it. The output layer that it prints leaves little doubt."

@@ -11,12 +11,14 @@ from alllib.backend import load_keras
 from alllib.checks.transfer_layers import misprinted_rows
 from alllib.layers import count_flops, receptive_field
 from alllib.lessons.convolution import (
+    change,
     convolve,
     convolve_loops,
     count_operations,
     count_weights,
     dense_kernel,
     field_size,
+    follows,
     output_side,
     pad,
     pool,
@@ -144,3 +146,16 @@ def test_the_count_of_a_table_finds_the_known_misprints():
             wrong.append(name)
         channels = shape[-1]
     assert wrong == list(published["misprints"]) == misprinted_rows()
+
+
+@given(st.integers(0, 4), SEEDS)
+@settings(max_examples=30, deadline=None)
+def test_maps_follow_a_shift_exactly_where_the_stride_divides_it(shift, seed):
+    whole = draw(seed, 12, 18, 2)
+    kernel, bias = draw(seed + 1, 3, 3, 2, 3), draw(seed + 2, 3)
+    for stride in (1, 2):
+        maps = convolve(whole[:, :14], kernel, bias, stride=stride)
+        moved = convolve(whole[:, shift : shift + 14], kernel, bias, stride=stride)
+        apart = follows(maps, moved, shift, stride)
+        assert (apart < 1e-12) == (shift % stride == 0)
+    assert change(maps, maps) == 0 and np.isclose(change(maps, 0 * maps), 1)

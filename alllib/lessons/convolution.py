@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-__all__ = ["convolve", "convolve_loops", "count_operations", "count_weights", "dense_kernel",
-           "field_size", "output_side", "pad", "pool", "pool_loops",
+__all__ = ["change", "convolve", "convolve_loops", "count_operations", "count_weights",
+           "dense_kernel", "field_size", "follows", "output_side", "pad", "pool", "pool_loops",
            "slide", "turn_round"]  # fmt: skip
 
 
@@ -123,3 +123,17 @@ def dense_kernel(weights, shape):
     weights: (height * width * channels, units); shape: (height, width, channels).
     """
     return weights.reshape(*shape, -1)
+
+
+def change(one, other):
+    """Length of the difference, as a share of the length of the first."""
+    return float(np.linalg.norm(one - other) / np.linalg.norm(one))
+
+
+def follows(maps, moved, shift, stride=1):
+    """How far maps of an image moved left by `shift` are from the same maps, moved along.
+
+    With a stride the maps can move by whole places only; the best such move counts.
+    """
+    steps = {shift // stride, -(-shift // stride)}
+    return min(change(maps[:, step:], moved[:, : moved.shape[1] - step]) for step in steps)
