@@ -13,12 +13,12 @@ function render(place, data) {
   const slider = (parent, title, least, most, value) => {
     const line = make("label", parent);
     line.style.cssText = "display:block;font-size:0.85em";
-    make("span", line, title + ": ");
-    const shown = make("output", line);
-    const input = make("input", line);
+    make("span", line, title).style.display = "block";
+    const input = make("input", line);  // before the output: a label is that of its first control
     Object.assign(input, { type: "range", min: least, max: most, step: 1, value });
-    input.style.cssText = "display:block;width:100%";
-    return { input, show: () => (shown.textContent = input.value) };
+    input.style.cssText = "width:calc(100% - 3em);vertical-align:middle";
+    const shown = make("output", line);
+    return { input, show: () => (shown.textContent = " " + input.value) };
   };
   const buttons = make("div", place);
   const pictures = make("div", place);
