@@ -31,6 +31,7 @@ seed = 2019  # seed of the synthetic cells and of all random filters
 chosen = 3  # which of the cells with ALL is looked at
 small_side = 48  # side in pixels of the small image that filters slide over
 filters = 8  # random filters in the measurements of shifts
+looked_at = 8  # cells that are shifted and turned
 tried = 20  # random images that the receptive field is measured with
 
 # %%
@@ -51,7 +52,8 @@ from alllib.tables import style
 # %% [markdown]
 # ## An image is numbers
 #
-# We take one cell, make it small, and keep its brightness only: the mean of red, green and blue.
+# We take one cell, make it small, and keep its brightness only: the mean of red, green and blue,
+# stretched so that the brightest pixel is white.
 
 # %%
 set_style()
@@ -61,9 +63,10 @@ with_all = cells[cells.label == "ALL"].reset_index(drop=True)
 path = with_all.path[chosen % len(with_all)]
 colour = read_square(path, size=small_side).astype(float)
 grey = colour.mean(axis=2)
+grey = 255 * grey / grey.max()
 
 # %%
-top, left = np.argwhere(grey > 20).min(axis=0)  # where the cell begins
+top, left = np.argwhere(grey > 80).min(axis=0)  # where the cell begins
 top, left = int(top), small_side // 2 - 4
 show(
     figures.plot_numbers(grey, top, left, 9),
@@ -469,8 +472,9 @@ show(
         list(weighted.layer), weighted.counted, weighted.operations
     ),
     caption="VGG19 with the paper's head: share of each layer in the weights and in the operations.",
-    alt=f"Most weights are in {weighted.layer[weighted.counted.idxmax()]}, the most operations in "
-    f"{weighted.layer[weighted.operations.idxmax()]}.",
+    alt=f"Most weights are in {weighted.layer[weighted.counted.idxmax()]}. The most operations are "
+    f"in {(weighted.operations == weighted.operations.max()).sum()} convolutions, with "
+    f"{weighted.operations.max() / weighted.operations.sum():.1%} each.",
 )
 
 # %% tags=["hide-input"]
@@ -505,8 +509,8 @@ middle = (middle - middle.mean()) / middle.std()
 kernel, bias = rng.normal(size=(3, 3, 1, filters)), np.zeros(filters)
 
 
-def convolved(image, **how):
-    return np.maximum(convolution.convolve(image, kernel, bias, **how), 0)
+def convolved(image, weights=kernel, **how):
+    return np.maximum(convolution.convolve(image, weights, bias, **how), 0)
 
 
 def pooled_after(image):
@@ -530,23 +534,46 @@ for name, (run, stride) in settings.items():
     ]
 
 # %% [markdown]
-# Now invariance: the whole cell is shifted on its black ground, so that nothing leaves the image, and
-# the map is *not* moved along. We pool with growing windows, up to the whole map.
+# Now invariance: whole cells are shifted on their black ground, so that nothing leaves the image, and
+# the map is *not* moved along. We pool with growing windows, up to the whole map. The filters are of
+# two kinds: random ones, and the same less their mean, which answer to change and not to brightness.
 
 # %%
-cell = read_square(path, size=64).astype(float).mean(axis=2) / 255
-cell = np.pad(cell, 8)[..., None]
-plain, stayed = convolved(cell), {}
-whole = len(plain)
-for window in (1, 2, 4, 8, whole):
-    name = {1: "no pooling", whole: "whole map"}.get(window, f"pool {window}")
-    start = convolution.pool(plain, window)
-    stayed[name] = []
-    for d in shifts:
-        maps = convolved(np.roll(cell, d, axis=1))
-        stayed[name].append(
-            convolution.change(start, convolution.pool(maps, window))
+shown = [
+    np.pad(read_square(one, size=64).astype(float).mean(axis=2) / 255, 8)
+    for one in with_all.path[:looked_at]
+]
+contrast = kernel - kernel.mean(axis=(0, 1))
+
+
+def change_in_place(weights, window, move):
+    """Mean change over the cells when each is moved."""
+    found = []
+    for cell in shown:
+        first, second = (
+            convolution.pool(convolved(x[..., None], weights), window)
+            for x in (cell, move(cell))
         )
+        found.append(convolution.change(first, second))
+    return np.mean(found)
+
+
+# %%
+whole = shown[0].shape[0] - 2  # side of the maps
+windows = {
+    "no pooling": 1,
+    "pool 2": 2,
+    "pool 4": 4,
+    "pool 8": 8,
+    "whole map": whole,
+}
+stayed = {
+    name: [
+        change_in_place(contrast, window, lambda x, d=d: np.roll(x, d, 1))
+        for d in shifts
+    ]
+    for name, window in windows.items()
+}
 
 # %%
 show(
@@ -554,7 +581,8 @@ show(
         followed, stayed, ("maps moved along", "maps left in place")
     ),
     caption="Change of the maps when the image is shifted. Left: beyond moving along "
-    "(equivariance). Right: at the same place (invariance).",
+    "(equivariance), one cell. Right: at the same place (invariance), mean of "
+    f"{looked_at} cells, filters that answer to change.",
     alt="Left, at a shift of 1 and of 2 pixels: "
     + "; ".join(f"{k} {v[1]:.2f} and {v[2]:.2f}" for k, v in followed.items())
     + ". Right, at a shift of 2 pixels: "
@@ -566,45 +594,48 @@ show(
 exact, border, strided, after_pool = followed.values()
 say(
     f"Left: with stride 1 and no padding the map follows **exactly** (largest change "
-    f"{max(exact):.0e}). The frame of zeros breaks that at the border ({border[1]:.2f} at one pixel), "
+    f"{max(exact):.2g}). The frame of zeros breaks that at the border ({border[1]:.2f} at one pixel), "
     "since a zero beside a cell is an edge. With stride 2 a shift by one pixel meets other pixels, and "
-    f"no move of the map makes up for it: a change of **{strided[1]:.2f}**, and {strided[2]:.0e} at two "
+    f"no move of the map makes up for it: a change of **{strided[1]:.2f}**, and {strided[2]:.2g} at two "
     f"pixels. Behind a max pooling of 2 it is {after_pool[1]:.2f} at one pixel."
 )
+raw = [
+    change_in_place(kernel, window, lambda x: np.roll(x, 1, 1))
+    for window in (1, 8)
+]
 say(
-    f"Right: without pooling a shift by one pixel changes the map in place by "
-    f"{stayed['no pooling'][1]:.2f}, with a pooling of 2 by {stayed['pool 2'][1]:.2f}, of 8 by "
-    f"{stayed['pool 8'][1]:.2f}, and over the whole map by {stayed['whole map'][1]:.2f}. Small windows "
-    "soften a shift and do not undo it. Only pooling over the whole map does, as long as the cell stays "
-    "inside the image."
+    f"Right: a shift by one pixel changes the map in place by {stayed['no pooling'][1]:.2f} without "
+    f"pooling, by {stayed['pool 2'][1]:.2f} with a pooling of 2, by {stayed['pool 8'][1]:.2f} with one "
+    f"of 8, and by {stayed['whole map'][1]:.2f} over the whole map. With random filters, which answer "
+    f"to brightness too, it is {raw[0]:.2f} without pooling and {raw[1]:.2f} with one of 8: how much "
+    "pooling softens a shift depends on the map. Only pooling over the whole map undoes it, as long "
+    "as the cell stays inside the image."
 )
 
 # %% [markdown]
 # So "translation invariance" is too much said of the networks of the sources. Strides and poolings
 # sample the maps, and a shift by one pixel can change what a network answers
-# {cite:p}`azulay2019shifts,zhang2019shift`. The networks of the sources flatten their last maps, so
-# their dense layers see *where* something is; what they know of shifts they learnt from shifted
-# images. The neocognitron was built with this aim forty years before {cite:p}`fukushima1980neocognitron`.
+# {cite:p}`azulay2019shifts,zhang2019shift`. The networks of the sources flatten their last maps or
+# give them to dense layers, which see *where* something is; what they know of shifts they learnt from
+# images. To be unaffected by shifts was the aim from the start {cite:p}`fukushima1980neocognitron`.
 #
 # The transfer-learning paper goes further: receptive fields ("local receipts" there) would make a
-# network "robust for the distortion", and sub-sampling would avoid sensitivity under rotation. And it
-# says that a CNN stores "temporal features"; an image has no time, *local* must be meant. Rotation can be measured at once.
+# network "very robust for the distortion", and sub-sampling would avoid sensitivity under rotation.
+# (It also says that a CNN stores "temporal features"; an image has no time, and *local* is what its
+# filters are.) Rotation can be measured at once.
 
 # %%
-turned = convolved(np.rot90(cell))
 turn = {
-    name: convolution.change(
-        convolution.pool(plain, window), convolution.pool(turned, window)
-    )
-    for name, window in (("no pooling", 1), ("pool 2", 2), ("pool 8", 8))
+    name: change_in_place(contrast, windows[name], np.rot90)
+    for name in ("no pooling", "pool 2", "pool 8", "whole map")
 }
 
 # %% tags=["hide-input"]
 say(
-    "After a quarter turn of the cell the maps in place change by "
+    "After a quarter turn of the cells the maps in place change by "
     + ", ".join(f"{value:.2f} ({name})" for name, value in turn.items())
-    + ". Pooling does little for a turn of the whole cell. Turned images in the training do more: see "
-    "[augmentation](augmentation.ipynb)."
+    + ". Even pooled over the whole map something remains: a filter for upright edges meets level "
+    "ones. Turned images in the training do more than pooling: see [augmentation](augmentation.ipynb)."
 )
 
 # %% [markdown]

@@ -106,10 +106,10 @@ def plot_places(side: int, rows: Mapping[str, Sequence[int]], window: int) -> Fi
     -------
     matplotlib.figure.Figure
     """
-    figure, axis = plt.subplots(figsize=(7.2, 0.4 + 0.95 * len(rows)), layout="constrained")
+    figure, axis = plt.subplots(figsize=(7.2, 0.3 + 0.7 * len(rows)), layout="constrained")
     for band, (title, starts) in enumerate(rows.items()):
         base = -1.35 * band
-        for pixel in range(min(-1, *starts), max(side + 1, starts[-1] + window)):
+        for pixel in range(min(0, *starts), max(side, starts[-1] + window)):
             inside = 0 <= pixel < side
             axis.add_patch(Rectangle((pixel, base), 0.94, 0.3, edgecolor=GREY, linewidth=0.8,
                                      facecolor="#BBBBBB" if inside else "white",
@@ -177,6 +177,7 @@ def plot_costs(names: Sequence[str], weights: Sequence[int], operations: Sequenc
     axis.set_yticks(places, names, fontsize=8)
     axis.invert_yaxis()
     axis.set(xlabel="share of the network's total (%)")
+    axis.margins(y=0.01)
     axis.legend(frameon=False, loc="center right")
     return figure
 
@@ -197,7 +198,7 @@ def plot_shifts(
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.8), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(8.6, 4.1), layout="constrained")
     for axis, curves, title in zip(axes, (left, right), titles, strict=True):
         for place, (name, values) in enumerate(curves.items()):
             axis.plot(range(len(values)), values, color=SERIES[place], linestyle=DASHES[place],
@@ -205,7 +206,8 @@ def plot_shifts(
         axis.set(xlabel="shift in pixels", ylim=(-0.03, None))
         axis.set_title(title, fontsize=9)
         axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend(frameon=False, fontsize=8, ncols=2, loc="upper center",
+                    bbox_to_anchor=(0.5, -0.18))  # fmt: skip
     axes[0].set_ylabel("change as a share of the map")
     return figure
 
