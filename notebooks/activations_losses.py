@@ -157,8 +157,9 @@ say(
 # %% [markdown]
 # ## Softmax: scores become shares
 #
-# The last layer gives each class $j$ a {term}`score` $z_j = w_j^\top x + b_j$. {term}`Softmax
-# <softmax>` turns the scores into positive numbers that add up to one {cite:p}`bridle1990probabilistic`:
+# The last layer gives each class $j$ a {term}`score` $z_j = w_j^\top x + b_j$.
+# {term}`Softmax <softmax>` turns the scores into positive numbers that add up to one
+# {cite:p}`bridle1990probabilistic`:
 #
 # $$p(y = j \mid x) = \frac{e^{z_j}}{\sum_{k=1}^{K} e^{z_k}}.$$
 #
@@ -716,9 +717,9 @@ say(
 # %% [markdown]
 # ## Temperature and calibration
 #
-# A network is calibrated when its probabilities come true: of the cells called ALL with 80 %, four
-# in five are. Trained to a low loss, large networks tend to be too sure. One number repairs much of
-# that: divide all scores by a {term}`temperature` $T$ before softmax,
+# {term}`Calibration <calibration>` says whether probabilities come true: of the cells called ALL
+# with 80 %, are four in five? Trained to a low loss, large networks tend to be too sure. One number
+# repairs much of that: divide all scores by a {term}`temperature` $T$ before softmax,
 # $p_j = e^{z_j / T} / \sum_k e^{z_k / T}$, and choose the $T$ with the lowest cross-entropy on the
 # *validation* part {cite:p}`guo2017calibration`. The order of the classes stays, so accuracy does not
 # change; $T > 1$ makes all answers less sure, $T < 1$ surer. The chapter on

@@ -430,7 +430,7 @@ say(
     + f". The printed rows add up to {table.printed.sum():,}, the counted ones to "
     f"{table.counted.sum():,}, and the total below the table is {total:,}: the "
     + (
-        "total is right, so the network was built as counted, and the rows were mistyped."
+        "total is right, so it is the rows that are wrong."
         if table.counted.sum() == total
         else "total fits neither."
     )
@@ -635,7 +635,7 @@ say(
     "After a quarter turn of the cells the maps in place change by "
     + ", ".join(f"{value:.2f} ({name})" for name, value in turn.items())
     + ". Even pooled over the whole map something remains: a filter for upright edges meets level "
-    "ones. Turned images in the training do more than pooling: see [augmentation](augmentation.ipynb)."
+    "ones. Turned images in the training are the usual remedy: see [augmentation](augmentation.ipynb)."
 )
 
 # %% [markdown]
