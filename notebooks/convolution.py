@@ -68,6 +68,8 @@ grey = 255 * grey / grey.max()
 # %%
 top, left = np.argwhere(grey > 80).min(axis=0)  # where the cell begins
 top, left = int(top), small_side // 2 - 4
+
+# %% tags=["hide-input"]
 show(
     figures.plot_numbers(grey, top, left, 9),
     caption=f"A cell with {small_side} pixels a side, and what the computer sees in the box.",
@@ -93,7 +95,7 @@ patch = grey[top : top + 6, left : left + 6].round()
 upwards = np.array([[-1.0, -1, -1], [0, 0, 0], [1, 1, 1]])
 found = convolution.slide(patch, upwards)
 
-# %%
+# %% tags=["hide-input"]
 place = (0, 1)
 show(
     figures.plot_slide(patch, upwards, found, place),
@@ -103,8 +105,8 @@ show(
 )
 
 # %% [markdown]
-# The filter has $-1$ above and $1$ below: it answers where the image gets brighter from top to bottom,
-# and says nothing where it is even. Filters that blur, sharpen or find edges have been made by hand
+# The filter has $-1$ above and $1$ below: it answers where the image gets brighter from top to
+# bottom, and says nothing where it is even. Filters that blur, sharpen or find edges have been made by hand
 # for decades; a convolutional network *learns* its filters {cite:p}`lecun1998gradient`.
 #
 # ## Try it
@@ -146,6 +148,8 @@ maps = {
     for name, (weights, by) in presets.items()
 }
 spread = {name: found.std() for name, found in maps.items()}
+
+# %% tags=["hide-input"]
 show(
     figures.plot_maps(grey, maps),
     caption="Maps of six filters; blue is negative, red positive, white zero, each map by itself.",
@@ -320,7 +324,7 @@ for window in (2, 4):
         small = convolution.pool(found, window, kind=kind)
         pooled[f"{kind} of {window} x {window}"] = small[..., 0]
 
-# %%
+# %% tags=["hide-input"]
 scaled = {
     f"{name}: {m.shape[0]} px": (255 * m / m.max()).astype("u1")
     for name, m in pooled.items()
@@ -575,7 +579,7 @@ stayed = {
     for name, window in windows.items()
 }
 
-# %%
+# %% tags=["hide-input"]
 show(
     figures.plot_shifts(
         followed, stayed, ("maps moved along", "maps left in place")
@@ -635,8 +639,11 @@ say(
     "After a quarter turn of the cells the maps in place change by "
     + ", ".join(f"{value:.2f} ({name})" for name, value in turn.items())
     + ". Even pooled over the whole map something remains: a filter for upright edges meets level "
-    "ones. Turned images in the training are the usual remedy: see [augmentation](augmentation.ipynb)."
+    "ones."
 )
+
+# %% [markdown]
+# Turned images in the training are the usual remedy: see [augmentation](augmentation.ipynb).
 
 # %% [markdown]
 # ## How much of the image a value sees

@@ -4,6 +4,8 @@
 function render(place, data) {
   const note = place.querySelector("p");
   const { side, grey, presets } = data, small = side - 2;
+  // The theme sets outputs dark on dark pages, too.
+  place.style.color = "var(--pst-color-text-base, inherit)";
   const make = (kind, parent, text) => {
     const node = document.createElement(kind);
     if (text !== undefined) node.textContent = text;

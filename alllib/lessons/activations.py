@@ -20,12 +20,12 @@ def relu(x):
 
 
 def relu_slope(x):
-    """1 where x is positive, else 0; at 0, where there is no slope, 0 by convention."""
+    """1 where x is positive, else 0; by convention 0 at 0."""
     return np.where(x > 0, 1.0, 0.0)
 
 
 def leaky_relu(x, leak=LEAK):
-    """Like ReLU, but a share of what is negative passes (Maas and others 2013)."""
+    """Like ReLU, but a share of what is negative passes (Maas 2013)."""
     return np.where(x > 0, x, leak * x)
 
 

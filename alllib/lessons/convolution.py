@@ -15,7 +15,7 @@ __all__ = ["change", "convolve", "convolve_loops", "count_operations", "count_we
 
 
 def slide(image, kernel):
-    """Sum of tile times kernel at each place where the kernel fits; both have two axes."""
+    """Sum of tile times kernel at each place where the kernel fits."""
     high, wide = kernel.shape
     rows, columns = image.shape[0] - high + 1, image.shape[1] - wide + 1
     found = np.zeros((rows, columns))
@@ -39,27 +39,30 @@ def output_side(side, window, stride=1, padding="valid"):
 
 
 def pad(image, window, stride=1, value=0.0):
-    """Add the rows and columns that padding `same` adds, the odd one below and right."""
+    """Add what padding `same` adds, the odd row or column at the end."""
     edges = []
     for side in image.shape[:2]:
-        missing = max((output_side(side, window, stride, "same") - 1) * stride + window - side, 0)
+        places = output_side(side, window, stride, "same")
+        missing = max((places - 1) * stride + window - side, 0)
         edges.append((missing // 2, missing - missing // 2))
     return np.pad(image, [*edges, (0, 0)], constant_values=value)
 
 
 def convolve_loops(image, kernel, bias, *, stride=1, padding="valid"):
-    """A convolution as networks have it, one place and one filter after the other."""
+    """A convolution as networks have it, place by place."""
     window, filters = kernel.shape[0], kernel.shape[3]
     if padding == "same":
         image = pad(image, window, stride)
-    rows, columns = (output_side(side, window, stride) for side in image.shape[:2])
+    rows = output_side(image.shape[0], window, stride)
+    columns = output_side(image.shape[1], window, stride)
     maps = np.zeros((rows, columns, filters))
     for row in range(rows):
         for column in range(columns):
             top, left = row * stride, column * stride
             tile = image[top : top + window, left : left + window]
             for number in range(filters):
-                maps[row, column, number] = np.sum(tile * kernel[..., number]) + bias[number]
+                total = np.sum(tile * kernel[..., number])
+                maps[row, column, number] = total + bias[number]
     return maps
 
 
@@ -74,7 +77,7 @@ def convolve(image, kernel, bias, *, stride=1, padding="valid"):
 
 
 def pool_loops(image, window, *, stride=None, padding="valid", kind="max"):
-    """Maximum or mean of each tile, each channel by itself; the stride is the window if None."""
+    """Maximum or mean of each tile and channel; stride None: the window."""
     stride = stride or window
     if padding == "same":  # what was added counts for nothing
         image = pad(image, window, stride, value=np.nan)
@@ -94,7 +97,8 @@ def pool(image, window, *, stride=None, padding="valid", kind="max"):
     stride = stride or window
     if padding == "same":
         image = pad(image, window, stride, value=np.nan)
-    tiles = sliding_window_view(image, (window, window), axis=(0, 1))[::stride, ::stride]
+    tiles = sliding_window_view(image, (window, window), axis=(0, 1))
+    tiles = tiles[::stride, ::stride]
     return {"max": np.nanmax, "mean": np.nanmean}[kind](tiles, axis=(3, 4))
 
 

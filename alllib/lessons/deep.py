@@ -43,11 +43,11 @@ def forward(layers, inputs, bend):
     for weights, bias in layers:
         sums.append(given[-1] @ weights + bias)
         given.append(function(sums[-1]))
-    return sums, given[:-1]  # the last layer has no bend: its sums are the scores
+    return sums, given[:-1]  # the sums of the last layer are the scores
 
 
 def backward(layers, sums, given, labels, bend):
-    """Gradient of the binary cross-entropy by the weights and biases of each layer."""
+    """Gradient of the binary cross-entropy by weights and biases."""
     _, slope = BENDS[bend]
     arriving = binary_cross_entropy_gradient(labels, sums[-1][:, 0])[:, None]
     found = []

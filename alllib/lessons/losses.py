@@ -23,13 +23,13 @@ def log_sum_exp(scores):
 
 
 def negative_log_likelihood(labels, probability):
-    """-log of the probability that a model gives to labels of 0 and 1 seen together."""
+    """-log of the probability of seeing these labels of 0 and 1."""
     seen = np.where(labels == 1, probability, 1 - probability)
     return -np.sum(np.log(seen))
 
 
 def binary_cross_entropy(labels, scores):
-    """Mean binary cross-entropy of scores, of which a sigmoid makes probabilities.
+    """Mean binary cross-entropy; a sigmoid makes scores probabilities.
 
     log(1 + exp(z)) - y z, written so that no exponential is large.
     """
@@ -43,12 +43,13 @@ def binary_cross_entropy_gradient(labels, scores):
 
 
 def cross_entropy(targets, scores):
-    """Mean categorical cross-entropy of scores, of which softmax makes probabilities.
+    """Mean categorical cross-entropy; softmax makes scores shares.
 
     targets: a probability of each class, shape (images, classes); mostly one 1 among 0s.
     """
     mass = targets.sum(axis=-1)
-    return np.mean(mass * log_sum_exp(scores) - (targets * scores).sum(axis=-1))
+    true = (targets * scores).sum(axis=-1)
+    return np.mean(mass * log_sum_exp(scores) - true)
 
 
 def cross_entropy_gradient(targets, scores):
