@@ -619,8 +619,9 @@ say(
 # %% [markdown]
 # So "translation invariance" is too much said of the networks of the sources. Strides and poolings
 # sample the maps, and a shift by one pixel can change what a network answers
-# {cite:p}`azulay2019shifts,zhang2019shift`. The networks of the sources flatten their last maps or
-# give them to dense layers, which see *where* something is; what they know of shifts they learnt from
+# {cite:p}`azulay2019shifts,zhang2019shift`. The proposed network, VGG and the poster's flatten
+# their last maps, and their dense layers see *where* something is; ResNet and DenseNet pool over the
+# whole maps, behind several strides. What any of them knows of shifts beyond that, it learnt from
 # images. To be unaffected by shifts was the aim from the start {cite:p}`fukushima1980neocognitron`.
 #
 # The transfer-learning paper goes further: receptive fields ("local receipts" there) would make a
@@ -703,6 +704,8 @@ begin, end = touched.min(axis=0), touched.max(axis=0)
 measured = end - begin + 1
 core = size[12 + field // 4 : 12 + 3 * field // 4]
 core = core[:, 12 + field // 4 : 12 + 3 * field // 4].sum() / size.sum()
+
+# %% tags=["hide-input"]
 show(
     figures.plot_field(size, (3 * step, 3 * step), field),
     caption=f"Size of the gradient by each pixel, summed over {tried} images, and the computed field "
