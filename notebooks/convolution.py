@@ -31,7 +31,7 @@ seed = 2019  # seed of the synthetic cells and of all random filters
 chosen = 3  # which of the cells with ALL is looked at
 small_side = 48  # side in pixels of the small image that filters slide over
 filters = 8  # random filters in the measurements of shifts
-looked_at = 8  # cells that are shifted and turned
+looked_at = 5  # cells that are shifted and turned
 tried = 20  # random images that the receptive field is measured with
 
 # %%
