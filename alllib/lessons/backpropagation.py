@@ -252,7 +252,7 @@ def keras_gradients(network: Network, x, y, *, shape: str = "relu", dtype: str =
     losses = keras.losses
     kind = losses.CategoricalCrossentropy if y.shape[1] > 1 else losses.BinaryCrossentropy
     loss = kind(from_logits=True, dtype=dtype)
-    model.compile(keras.optimizers.SGD(1.0), loss)
+    model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=True)
     value = model.train_on_batch(x.astype(dtype), y.astype(dtype))
     slopes = [old - new for old, new in zip(before, model.get_weights(), strict=True)]
     return float(value), list(zip(slopes[::2], slopes[1::2], strict=True))

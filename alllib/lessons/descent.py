@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import load_keras
 from ..errors import ParameterError, suggest
 
-__all__ = ["STEPS", "adam_step", "batches", "descend", "momentum_step", "nesterov_step",
-           "plain_step", "rmsprop_step", "run_epochs", "step_of"]  # fmt: skip
+__all__ = ["STEPS", "adam_step", "batches", "descend", "keras_path", "momentum_step",
+           "nesterov_step", "plain_step", "rmsprop_step", "run_epochs", "step_of"]  # fmt: skip
 
 Memory = dict[str, Any]
 Step = Callable[[np.ndarray, np.ndarray, Memory], tuple[np.ndarray, Memory]]
@@ -181,4 +182,30 @@ def run_epochs(step: Step, gradient: Callable, start, *, count: int, size: int, 
         for rows in batches(count, size, rng):
             w, memory = step(path[-1], gradient(path[-1], rows), memory)
             path.append(w)
+    return np.array(path)
+
+
+def keras_path(optimizer: Mapping[str, Any], gradient: Callable, start, *, steps: int):
+    """The same as `descend`, by the optimiser of Keras and in double precision.
+
+    Parameters
+    ----------
+    optimizer : mapping
+        See `step_of`.
+    gradient, start, steps
+        See `descend`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (steps + 1, *start.shape), float64.
+    """
+    keras = load_keras()
+    given = {key: value for key, value in optimizer.items() if key != "name"}
+    rule = getattr(keras.optimizers, optimizer["name"])(**given)
+    weights = keras.Variable(np.asarray(start, float), dtype="float64")
+    path = [np.asarray(start, float)]
+    for _ in range(steps):
+        rule.apply([keras.ops.convert_to_tensor(gradient(path[-1]), "float64")], [weights])
+        path.append(np.array(keras.ops.convert_to_numpy(weights), float))
     return np.array(path)

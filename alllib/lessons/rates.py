@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-__all__ = ["cosine_rate", "exponential_rate", "least_curvature", "remaining", "stair_rate",
-           "steps_to_shrink", "warmup_rate"]  # fmt: skip
+__all__ = ["cosine_rate", "exponential_rate", "least_curvature", "make_bowl", "remaining",
+           "stair_rate", "steps_to_shrink", "warmup_rate"]  # fmt: skip
 
 
 def remaining(learning_rate: float, curvature, steps: float):
@@ -73,3 +73,23 @@ def warmup_rate(step, *, target: float, warmup: int, steps: int):
     step = np.asarray(step)
     falling = cosine_rate(step - warmup, start=target, steps=steps - warmup)
     return np.where(step < warmup, target * step / warmup, falling)
+
+
+def make_bowl(curvatures: tuple[float, float], angle: float) -> np.ndarray:
+    """Second derivatives of a quadratic loss of two weights.
+
+    Parameters
+    ----------
+    curvatures : tuple of float
+        The two main curvatures.
+    angle : float
+        Between the first weight and the direction of the first curvature, in degrees.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (2, 2), symmetric.
+    """
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    turn = np.array([[cos, -sin], [sin, cos]])
+    return turn @ np.diag(curvatures) @ turn.T
