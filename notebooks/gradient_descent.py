@@ -143,7 +143,7 @@ def gradient(w, rows=slice(None)):
 # $$w \leftarrow w - \eta \, \frac{1}{|B|} \sum_{i \in B} \nabla J_i(w) ,$$
 #
 # *batch* descent takes all of them ($|B| = n$), *stochastic* descent a single one ($|B| = 1$), and
-# *mini-batch* descent something between, such as the 30 images of the report. One pass through all
+# *mini-batch* descent something between. One pass through all
 # examples is an {term}`epoch`; they are shuffled before each {cite:p}`robbins1951stochastic,bottou2018optimization`.
 #
 # All three are one function, in which only `size` differs:
@@ -192,7 +192,7 @@ show(
 least = loss(best)
 lines = {}
 for name, path in paths.items():
-    seen = np.arange(len(path)) * sizes[name] / n
+    seen = np.arange(len(path)) * passes / (len(path) - 1)
     lines[name] = (seen, [loss(w) - least for w in path])
 show(
     plot_lines(
@@ -210,12 +210,13 @@ show(
 # %% tags=["hide-input"]
 end = {name: value[-1] for name, (_, value) in lines.items()}
 tail = np.array(lines["stochastic"][1][-n:])
+noise = np.mean(tail)
 say(
     f"For the same work batch descent took {len(paths['batch']) - 1} steps and ends "
     f"**{end['batch']:.2g}** above the least loss; mini-batches of {mini} took "
     f"{len(paths['mini-batch']) - 1} and end **{end['mini-batch']:.2g}** above. Single examples took "
     f"{len(paths['stochastic']) - 1:,} and do not settle: in their last pass the excess wanders "
-    f"between {tail.min():.2g} and {tail.max():.2g}."
+    f"between {tail.min():.2g} and {tail.max():.2g}, {noise:.2g} on average."
 )
 
 # %% [markdown]
@@ -312,8 +313,8 @@ show(
 # %%
 H = 2 * X.T @ X / n
 mu, L = np.linalg.eigvalsh(H)
-many = np.geomspace(2e-4, 2.6 / L, 40)
-after = 50
+low, high = np.geomspace(2e-4, 1.8 / L, 30), np.linspace(1.84, 2.3, 14) / L
+many, after = np.concatenate([low, high]), 50
 ends = []
 for tried_rate in many:
     step = partial(descent.plain_step, learning_rate=tried_rate)
@@ -325,9 +326,7 @@ diverged = [
     r for r, e in zip(many, ends, strict=True) if e > loss(start) - least
 ]
 show(
-    plot_threshold(
-        many, ends, threshold=2 / L, start=loss(start) - least
-    ),
+    plot_threshold(many, ends, threshold=2 / L, start=loss(start) - least),
     caption=f"Loss above the least after {after} steps of batch descent, by learning rate.",
     alt=f"The loss falls as the learning rate grows, and shoots up beyond {2 / L:.4f}.",
 )
@@ -336,8 +335,8 @@ show(
 first_bad = f"{min(diverged):.4f}" if diverged else "none of those tried"
 say(
     f"The curvatures of this loss are {L:.1f} and {mu:.3f}: a condition number of "
-    f"**{L / mu:.0f}**. The limit 2/L is **{2 / L:.4f}**; the least rate tried that ended higher than "
-    f"it began is {first_bad}. With the rate 2/(L+µ) = {2 / (L + mu):.4f} it takes "
+    f"**{L / mu:.0f}**. The limit 2/L is **{2 / L:.4f}**; just beyond it descent climbs slowly, and the "
+    f"least rate tried that ended higher than it began is {first_bad}. With the rate 2/(L+µ) = {2 / (L + mu):.4f} it takes "
     f"{rates.steps_to_shrink(2 / (L + mu), mu, share):,.0f} steps until {share:.0%} of the distance is "
     "left in the flattest direction."
 )
@@ -360,7 +359,9 @@ for name, values in {
     columns = np.column_stack([np.ones(n), values])
     low, high = np.linalg.eigvalsh(2 * columns.T @ columns / n)
     steps = rates.steps_to_shrink(2 / (high + low), low, share)
-    rows.append((name, f"{2 / high:.2g}", f"{high / low:.3g}", f"{steps:,.0f}"))
+    rows.append(
+        (name, f"{2 / high:.2g}", f"{high / low:.3g}", f"{steps:,.0f}")
+    )
 names = ["area in", "limit 2/L", "condition number", "steps needed"]
 style(
     pd.DataFrame(rows, columns=names),
@@ -439,9 +440,7 @@ settings["momentum"] = kept
 settings["Nesterov"] = {**kept, "nesterov": True}
 differences = {}
 for name, given in settings.items():
-    ours = descent.descend(
-        descent.step_of(given), gradient, start, steps=20
-    )
+    ours = descent.descend(descent.step_of(given), gradient, start, steps=20)
     theirs = descent.keras_path(given, gradient, start, steps=20)
     differences[name] = np.abs(ours - theirs).max()
 assert max(differences.values()) < 1e-6
@@ -464,13 +463,14 @@ style(table, "Our rules and those of Keras: weights after each of 20 steps.")
 #
 # ## The race
 #
-# A bowl whose steep direction is twenty times as curved as its flat one, turned against the axes so
-# that no weight has a direction for itself. Each rule gets the best learning rate of a grid, chosen
-# by how soon the loss falls below one per cent of where it began.
+# A bowl with one flat and one steep direction, turned against the axes so that no weight has a
+# direction for itself, and a start that lies up the valley. Each rule gets the best learning rate of
+# a grid, chosen by how soon the loss stays below a small share of where it began.
 
 # %%
-bowl = rates.make_bowl((1.0, 20.0), 25)
-top = np.array([-4.0, 2.5])
+flattest, steepest = 1.0, 50.0
+bowl = rates.make_bowl((flattest, steepest), 25)
+top = np.array([-4.4, -1.2])
 
 
 def height(w):
@@ -512,8 +512,8 @@ show(
         names=("first weight", "second weight"),
         best=(0, 0),
     ),
-    caption="Each rule at the best learning rate of a grid, until the loss stays below one per cent "
-    "of its start.",
+    caption="Each rule at the best learning rate of a grid, until the loss stays below "
+    f"{share:.0%} of its start. The steep direction is {steepest / flattest:.0f} times as curved.",
     alt="; ".join(
         f"{name} needs {s} steps at rate {r:.3f}"
         for name, (s, r, _) in found.items()
@@ -523,7 +523,7 @@ show(
 # %% tags=["hide-input"]
 order = sorted(found, key=lambda name: found[name][0])
 say(
-    "Steps until the loss stays below one per cent: "
+    f"Steps until the loss stays below {share:.0%} of its start: "
     + ", ".join(f"{name} {found[name][0]}" for name in order)
     + f". The best rates differ by a factor of {max(r for _, r, _ in found.values()) / min(r for _, r, _ in found.values()):.0f}: "
     "a comparison of optimisers at one common rate compares nothing."
@@ -555,7 +555,7 @@ show_interactive(
     text="Four optimisers start from the black dot; the cross is the minimum. Move the learning rate "
     "up until plain descent diverges, then set the momentum to zero and to its highest value. The "
     "momentum slider moves the rule of that name only. "
-    f"Plain descent diverges on this bowl above {2 / 20:g}.",
+    f"Plain descent diverges on this bowl above {2 / steepest:g}.",
 )
 
 # %% [markdown]
@@ -574,9 +574,7 @@ report = load_recipe("mir2019-proposed")
 chosen = report.training.optimizer
 steps_per_epoch = -(-report.augmentation.samples // report.training.batch)
 published_steps = report.training.epochs * steps_per_epoch
-flat = rates.least_curvature(
-    chosen["learning_rate"], published_steps, share
-)
+flat = rates.least_curvature(chosen["learning_rate"], published_steps, share)
 
 # %% tags=["hide-input"]
 slow = chosen["learning_rate"]
@@ -609,7 +607,10 @@ lines = {
         slow / (1 - momentum),
         published_steps,
     ),
-    f"{published_steps:,} steps, rate 100 times": (100 * slow, published_steps),
+    f"{published_steps:,} steps, rate 100 times": (
+        100 * slow,
+        published_steps,
+    ),
 }
 if runs:
     run = runs[0].run
@@ -655,7 +656,9 @@ for record in recorded_runs(*(r for r in settings if r in list_recipes())):
     name = run["recipe_text"]["title"].split(",")[0]
     name = f"{name}\n{used['name']} {used['learning_rate']:g}"
     curves[name] = (history.epoch * each, history.loss)
-    told.append((name.replace("\n", ", "), history.loss.iloc[-1], used["name"]))
+    told.append(
+        (name.replace("\n", ", "), history.loss.iloc[-1], used["name"])
+    )
     held = record.predictions.label.value_counts(normalize=True)
     level["only the class shares known"] = -(held * np.log(held)).sum()
 
@@ -670,7 +673,9 @@ if curves:
             every=1,
         ),
         caption="Recorded: training loss by steps, real images of C-NMC 2019, split of the source.",
-        alt="; ".join(f"{name} ends at {value:.2f}" for name, value, _ in told),
+        alt="; ".join(
+            f"{name} ends at {value:.2f}" for name, value, _ in told
+        ),
     )
 
 # %% tags=["hide-input"]
@@ -730,22 +735,31 @@ show(
 )
 
 # %% [markdown]
-# Does it help? The noise of single examples kept stochastic descent from settling. The same steps
-# with a falling rate:
+# Does it help? The noise of single examples kept stochastic descent from settling. With more passes,
+# so that both arrive, once at a constant and once at a falling rate:
 
 # %%
-falling = []
-for name in ("constant", "cosine"):
-    rng, w, count = np.random.default_rng(seed), start, 0
-    for _ in range(passes):
-        for chosen_rows in descent.batches(n, 1, rng):
-            now = rates.cosine_rate(count, start=rate, steps=passes * n)
-            now = rate if name == "constant" else now
-            w, count = w - now * gradient(w, chosen_rows), count + 1
-    falling.append(loss(w) - least)
+longer = 8 * passes
+plans = {
+    "constant": np.full(longer * n, rate),
+    "cosine": rates.cosine_rate(
+        np.arange(longer * n), start=rate, steps=longer * n
+    ),
+}
+excess = {}
+for name, plan in plans.items():
+    rng, w, values = np.random.default_rng(seed), start, []
+    drawn = (b for _ in range(longer) for b in descent.batches(n, 1, rng))
+    for now, chosen_rows in zip(plan, drawn, strict=True):
+        w = w - now * gradient(w, chosen_rows)
+        values.append(loss(w) - least)
+    excess[name] = np.array(values)
+
+# %% tags=["hide-input"]
+settled = {name: values[-n:].mean() for name, values in excess.items()}
 say(
-    f"Single examples, {passes} passes: the constant rate ends {falling[0]:.2g} above the least loss, "
-    f"the cosine **{falling[1]:.2g}**."
+    f"Single examples, {longer} passes: in the last pass the constant rate lies {settled['constant']:.2g} "
+    f"above the least loss on average, the cosine **{settled['cosine']:.2g}**."
 )
 
 # %% [markdown]
@@ -754,8 +768,8 @@ say(
 # ```{exercise}
 # :label: gradient_descent-listing
 # The report's listing of mini-batch descent, with its indentation, shuffles the data `nb_epochs`
-# times and then runs through the batches once. For 20,000 pictures, batches of 50 and 100 epochs:
-# how many steps does it take, and how many did it mean? Count both by running the loops.
+# times and then runs through the batches once. For 1,000 pictures, batches of 50 and 10 epochs: how
+# many steps does it take, and how many did it mean? Count both by running the loops.
 # ```
 #
 # ```{solution-start} gradient_descent-listing
@@ -765,7 +779,7 @@ say(
 # Both loops with a counter in place of the update.
 
 # %% tags=["solution"]
-pictures, size, epochs = 20_000, 50, 100
+pictures, size, epochs = 1000, 50, 10
 printed = meant = 0
 shuffler = np.random.default_rng(seed)
 for _ in range(epochs):
@@ -775,7 +789,7 @@ for _ in descent.batches(pictures, size, shuffler):  # beside the loop
 for _ in range(epochs):
     for _ in descent.batches(pictures, size, shuffler):  # inside it
         meant += 1
-assert meant == epochs * printed == 40_000
+assert meant == epochs * printed == 200
 
 # %% [markdown]
 # ```{solution-end}
@@ -844,7 +858,7 @@ for factor in (1.0, 1e6):
 #
 # ```{exercise}
 # :label: gradient_descent-batch
-# A colleague moves from batches of 30 to batches of 300 and keeps rate and number of epochs. How
+# A colleague moves from batches of 32 to batches of 320 and keeps rate and number of epochs. How
 # does the sum of the learning rate over all steps change, and what is usually done about it?
 # ```
 #

@@ -24,7 +24,7 @@ def _contours(axis: Axes, loss: Callable, window: Sequence[float]) -> None:
     heights = np.array([[loss(np.array(w)) for w in zip(*row, strict=True)]
                         for row in zip(across, up, strict=True)])  # fmt: skip
     least = heights.min()
-    levels = least + (heights.max() - least) * np.linspace(0.02, 1, 14) ** 2
+    levels = least + (heights.max() - least) * np.geomspace(0.002, 1, 12)
     axis.contour(across, up, heights, levels=levels, colors="#999999", linewidths=0.7)
     axis.set(xlim=(left, right), ylim=(low, high))
 
