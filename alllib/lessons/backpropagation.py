@@ -9,9 +9,9 @@ import numpy as np
 from ..backend import load_keras
 from .descent import batches
 
-__all__ = ["SHAPES", "SLOPES", "backward", "count_products", "cross_entropy", "forward",
-           "keras_gradients", "numerical_gradient", "probabilities", "relu", "sigmoid",
-           "softmax", "start_network", "train_network"]  # fmt: skip
+__all__ = ["SHAPES", "SLOPES", "backward", "count_products", "cross_entropy", "flatten",
+           "forward", "keras_gradients", "numerical_gradient", "probabilities", "relu", "sigmoid",
+           "softmax", "start_network", "train_network", "unflatten"]  # fmt: skip
 
 Network = list[tuple[np.ndarray, np.ndarray]]  # weights (inputs, outputs) and biases (outputs,)
 
@@ -174,6 +174,21 @@ def train_network(
             ]
         losses.append(cross_entropy(forward(network, x, shape)[-1], y))
     return network, losses
+
+
+def flatten(network: Network) -> np.ndarray:
+    """All weights and biases in one row, layer by layer."""
+    return np.concatenate([array.ravel() for layer in network for array in layer])
+
+
+def unflatten(row: np.ndarray, network: Network) -> Network:
+    """The numbers of a row, shaped like a network; see `flatten`."""
+    shaped, place = [], 0
+    for weights, biases in network:
+        middle, end = place + weights.size, place + weights.size + biases.size
+        shaped.append((row[place:middle].reshape(weights.shape), row[middle:end]))
+        place = end
+    return shaped
 
 
 def numerical_gradient(loss: Callable, w: np.ndarray, h: float, *, central: bool = True):

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 __all__ = ["plot_fit", "plot_lines", "plot_parabolas", "plot_paths", "plot_threshold"]
 
@@ -137,6 +138,7 @@ def plot_lines(
     """
     figure, axis = plt.subplots(figsize=(7.6, 3.5), layout="constrained")
     axis.set(xlabel=labels[0], ylabel=labels[1], xscale=scales[0], yscale=scales[1])
+    _few_ticks(axis, [x for x, _ in lines.values()])
     for place, (title, (x, y)) in enumerate(lines.items()):
         axis.plot(
             x, y, color=_SERIES[place % len(_SERIES)], linestyle=_DASHES[place % len(_DASHES)],
@@ -150,6 +152,16 @@ def plot_lines(
     figure.legend(*axis.get_legend_handles_labels(), frameon=False, fontsize=8.5,
                   loc="outside right center")  # fmt: skip
     return figure
+
+
+def _few_ticks(axis: Axes, values: Sequence[Sequence[float]]) -> None:
+    """Ticks at 1, 2 and 5 on a logarithmic axis that has few powers of ten."""
+    if axis.get_xscale() != "log":
+        return
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    if max(map(max, values)) < 300 * min(map(min, values)):
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
 
 
 def plot_parabolas(paths: Mapping[str, np.ndarray], *, curvature: float) -> Figure:
