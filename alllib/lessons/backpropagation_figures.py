@@ -116,8 +116,8 @@ def plot_regions(
         across, up = (np.linspace(low[k] - margin[k], high[k] + margin[k], 121) for k in (0, 1))
         grid = np.stack(np.meshgrid(across, up), axis=-1)
         shares = chance(grid.reshape(-1, 2)).reshape(121, 121)
-        drawn = axis.pcolormesh(across, up, shares, cmap="cividis", vmin=0, vmax=1, alpha=0.8)
-        axis.contour(across, up, shares, levels=[0.5], colors="white", linewidths=2)
+        drawn = axis.pcolormesh(across, up, shares, cmap="Greys", vmin=0, vmax=1, alpha=0.6)
+        axis.contour(across, up, shares, levels=[0.5], colors="black", linewidths=1.5)
         for number, (colour, marker) in enumerate(_CLASSES):
             axis.plot(*x[label == number].T, marker, color=colour, markeredgecolor="white",
                       markersize=6, linestyle="none", label=kinds[number])  # fmt: skip
