@@ -26,7 +26,7 @@
 # %% tags=["parameters"]
 data = "synthetic"  # synthetic, a name (cnmc2019), or a folder
 images = 600  # number of synthetic cells
-nuclei = 240  # of these, how many are described for the small training
+nuclei = 160  # of these, how many are described for the small training
 seed = 2019  # seed of the synthetic cells, of weights and of shuffles
 hidden = 8  # units of the hidden layer
 rate = 0.3  # learning rate of the small trainings
@@ -35,8 +35,6 @@ passes = 60  # passes through the examples
 depth = 20  # layers of the deep network at the end
 
 # %%
-import time
-
 import numpy as np
 import pandas as pd
 from alllib.datasets import load_cells
@@ -68,13 +66,14 @@ set_style()
 #
 # where $\theta$ is the network. The transfer-learning paper prints this with $\omega$ under the
 # minimum and $m$ inside the network {cite:p}`garg2021transfer`; the two have to be the same letter,
-# or there is nothing to minimise over. [Descent](gradient_descent.ipynb) then needs $\nabla J(w)$, one
-# slope for each weight, and needs it in every step.
+# or there is nothing to minimise over. [Descent](gradient_descent.ipynb) then needs $\nabla J(w)$,
+# one slope for each weight, and needs it in every step.
 #
 # The report describes the procedure in words and prints no equation {cite:p}`mir2019report`; its
-# words are those of {cite:t}`lecun2015deep`. What they say is this. A network is a chain of modules.
-# A module takes $x$ and returns $y = f(x; w)$. Given the derivative of the objective by its output,
-# the {term}`chain rule` gives the derivatives by its input and by its weights:
+# wording follows {cite:t}`lecun2015deep`, which it cites. In symbols it says this. A network is a
+# chain of modules. A module takes $x$ and returns $y = f(x; w)$. Given the derivative of the
+# objective by its output, the {term}`chain rule` gives the derivatives by its input and by its
+# weights:
 #
 # $$\frac{\partial J}{\partial x} = \Bigl(\frac{\partial y}{\partial x}\Bigr)^{\!\top}
 # \frac{\partial J}{\partial y}, \qquad
@@ -95,14 +94,16 @@ set_style()
 # z = v_1 h_1 + v_2 h_2 + c, \quad p = \frac{1}{1 + e^{-z}}, \quad J = -\ln p ,$$
 #
 # with the true class 1, so that the {term}`cross-entropy` is $-\ln p$. Take $x = (2, 1)$, weights
-# $u_{11} = 0.5$, $u_{21} = -0.5$ into the first unit, $u_{12} = -0.5$, $u_{22} = 0.5$ into the second,
-# $v = (1, 2)$ and $c = -0.5$.
+# $u_{11} = 0.5$, $u_{21} = -0.5$ into the first unit, $u_{12} = -0.5$, $u_{22} = 0.5$ into the
+# second, $v = (1, 2)$ and $c = -0.5$.
 #
-# **{term}`Forward pass <forward pass>`.** $a_1 = 1 - 0.5 = 0.5$ and $a_2 = -1 + 0.5 = -0.5$. ReLU lets the first through
-# and stops the second: $h = (0.5, 0)$. Then $z = 0.5 + 0 - 0.5 = 0$, $p = 0.5$, $J = \ln 2$.
+# **{term}`Forward pass <forward pass>`.** $a_1 = 1 - 0.5 = 0.5$ and $a_2 = -1 + 0.5 = -0.5$. ReLU
+# lets the first through and stops the second: $h = (0.5, 0)$. Then $z = 0.5 + 0 - 0.5 = 0$,
+# $p = 0.5$, $J = \ln 2$.
 #
-# **{term}`Backward pass <backward pass>`.** $\partial J/\partial p = -1/p = -2$. The slope of the sigmoid is
-# $p(1-p) = 0.25$, so $\partial J/\partial z = -2 \cdot 0.25 = -0.5$, which is $p - y$. From there
+# **{term}`Backward pass <backward pass>`.** $\partial J/\partial p = -1/p = -2$. The slope of the
+# sigmoid is $p(1-p) = 0.25$, so $\partial J/\partial z = -2 \cdot 0.25 = -0.5$, which is $p - y$.
+# From there
 #
 # - to the weights: $\partial J/\partial v_1 = -0.5 \cdot h_1 = -0.25$,
 #   $\partial J/\partial v_2 = -0.5 \cdot h_2 = 0$, $\partial J/\partial c = -0.5$;
@@ -143,6 +144,7 @@ values = dict(zip(names, [x1, x2, a1, a2, h1, h2, z, p, J], strict=True))
 slopes = dict(
     zip(names, [dx1, dx2, da1, da2, dh1, dh2, dz, dp, 1], strict=True)
 )
+slopes = {name: slope + 0.0 for name, slope in slopes.items()}  # no -0
 edges = {("x1", "a1"): f"{u11:g}", ("x2", "a1"): f"{u21:g}"}
 edges |= {("x1", "a2"): f"{u12:g}", ("x2", "a2"): f"{u22:g}"}
 edges |= {("a1", "h1"): f"{a1 > 0:d}", ("a2", "h2"): f"{a2 > 0:d}"}
@@ -161,21 +163,21 @@ show(
 )
 
 # %% [markdown]
-# This is the {term}`computational graph`. Each orange number is the sum, over the arrows that leave its box, of the number at
-# the arrow's end times the number on the arrow. Every box is visited once. The second unit passes
-# nothing back: its ReLU is closed for this example, and its weights learn nothing from it. If that
-# happens for every example the unit is dead, which [the next chapter](activations_losses.ipynb)
-# shows.
+# This is the {term}`computational graph`. Each orange number is the sum, over the arrows that leave
+# its box, of the number at the arrow's end times the number on the arrow. Every box is visited
+# once. The second unit passes nothing back: its ReLU is closed for this example, and its weights
+# learn nothing from it. If that happens for every example the unit is dead, which
+# [the next chapter](activations_losses.ipynb) shows.
 #
 # ## Layers and batches
 #
-# Nobody writes single units. A {term}`dense layer` takes the outputs of a whole batch, one row for each
-# example, and all products are one matrix product:
+# Nobody writes single units. A {term}`dense layer` takes the outputs of a whole batch, one row for
+# each example, and all products are one matrix product:
 #
 # $$Z^{(l)} = H^{(l-1)} W^{(l)} + b^{(l)}, \qquad H^{(l)} = f\bigl(Z^{(l)}\bigr), \qquad H^{(0)} = X .$$
 #
-# The last $Z$ are the {term}`logits <logit>`. Softmax turns each row into probabilities, and the loss is the mean
-# cross-entropy with the true classes $Y$, one-hot:
+# The last $Z$ are the {term}`logits <logit>`. Softmax turns each row into probabilities, and the
+# loss is the mean cross-entropy with the true classes $Y$, one-hot:
 #
 # $$P_{ij} = \frac{e^{Z_{ij}}}{\sum_{k=1}^{K} e^{Z_{ik}}}, \qquad
 # J = -\frac{1}{n} \sum_{i=1}^{n} \sum_{j=1}^{K} Y_{ij} \ln P_{ij} .$$
@@ -188,8 +190,8 @@ show(
 # \frac{\partial J}{\partial b^{(l)}} = \sum_{i} \Delta^{(l)}_{i\cdot}, \qquad
 # \Delta^{(l-1)} = \bigl(\Delta^{(l)} W^{(l)\top}\bigr) \odot f'\bigl(Z^{(l-1)}\bigr) .$$
 #
-# $\Delta^{(l)}$ holds $\partial J / \partial Z^{(l)}$. The shapes leave no choice: the slope of a matrix
-# has the matrix's shape, and there is one way to multiply what is at hand into it.
+# $\Delta^{(l)}$ holds $\partial J / \partial Z^{(l)}$. The shapes leave no choice: the slope of a
+# matrix has the matrix's shape, and there is one way to multiply what is at hand into it.
 
 # %% tags=["hide-input"]
 show_source(
@@ -229,11 +231,11 @@ first[0]
 #
 # $$\frac{\partial J}{\partial w_k} \approx \frac{J(w + h e_k) - J(w - h e_k)}{2h} .$$
 #
-# This {term}`gradient check` needs two forward passes for *each* weight, and is for tests alone. How small is small? The
-# formula errs by about $h^2$, the quotient $(J(w+h e_k) - J(w))/h$ by about $h$; and the difference of two
-# nearly equal losses has lost digits, an error of about $\varepsilon/h$, where $\varepsilon$ is the
-# precision of a number. Both together are least near $h = \varepsilon^{1/3}$ for the two-sided and
-# $h = \varepsilon^{1/2}$ for the one-sided quotient.
+# This {term}`gradient check` needs two forward passes for *each* weight, and is for tests alone.
+# How small is small? The formula errs by about $h^2$, the quotient $(J(w+h e_k) - J(w))/h$ by about
+# $h$; and the difference of two nearly equal losses has lost digits, an error of about
+# $\varepsilon/h$, where $\varepsilon$ is the precision of a number. Both together are least near
+# $h = \varepsilon^{1/3}$ for the two-sided and $h = \varepsilon^{1/2}$ for the one-sided quotient.
 
 # %%
 rng = np.random.default_rng(seed)
@@ -306,10 +308,10 @@ say(
 #
 # ## Is it right? Keras
 #
-# Keras shows no gradients, but one step of [plain descent](gradient_descent.ipynb) with learning rate 1
-# subtracts them from the weights. So the weights before less those after are Keras's gradients, with
-# whatever backend it runs on. Layers and loss are told to use double precision (`dtype="float64"`);
-# single precision is what networks are usually trained in.
+# Keras shows no gradients, but one step of [plain descent](gradient_descent.ipynb) with learning
+# rate 1 subtracts them from the weights. So the weights before less those after are Keras's
+# gradients, with whatever backend it runs on. Layers and loss are told to use double precision
+# (`dtype="float64"`); single precision is what networks are usually trained in.
 
 # %% tags=["hide-input"]
 show_source(net.keras_gradients)
@@ -352,10 +354,11 @@ style(
 #
 # ## Does it learn?
 #
-# The gradient of `backward` and the step of descent are a training. First *XOR*: the class is 1 where
-# exactly one of two inputs is 1. No straight line parts the classes, so no network without a hidden
-# layer can learn it {cite:p}`minsky1969perceptrons`. Then our cells: area and spread of red of a nucleus, scaled to mean 0 and deviation 1,
-# the class from the label, split [by subject group](splitting.ipynb).
+# The gradient of `backward` and the step of descent are a training. First *XOR*: the class is 1
+# where exactly one of two inputs is 1. No straight line parts the classes, so no network without a
+# hidden layer can learn it {cite:p}`minsky1969perceptrons`. Then our cells: area and spread of red
+# of a nucleus, scaled to mean 0 and deviation 1, the class from the label, split
+# [by subject group](splitting.ipynb).
 
 # %% tags=["hide-input"]
 show_source(net.train_network)
@@ -465,10 +468,11 @@ say(
 # ## What it costs
 #
 # A dense layer of $a$ inputs and $b$ outputs multiplies $n\,a\,b$ times in the forward pass of $n$
-# examples. The backward pass needs as many for the gradient of the weights and as many again to hand
-# $\Delta$ to the layer before, which the first layer is spared. So a backward pass costs about two
-# forward passes, whatever the network, and convolutions keep the rule: for any calculation, the gradient costs a small multiple
-# of the calculation itself {cite:p}`griewank2008evaluating`. We count it for the head of the report's network.
+# examples. The backward pass needs as many for the gradient of the weights and as many again to
+# hand $\Delta$ to the layer before, which the first layer is spared. So a backward pass costs about
+# two forward passes, whatever the network, and convolutions keep the rule: for any calculation, the
+# gradient costs a small multiple of the calculation itself {cite:p}`griewank2008evaluating`. We
+# count it for the head of the report's network.
 
 # %%
 report = load_recipe("mir2019-proposed")
@@ -488,40 +492,27 @@ table.insert(
 table.columns = ["layer", "forward", "weights' gradient", "handed back"]
 style(table, "Multiplications of one step, head of the report's network.")
 
-# %%
-timed = net.start_network((512, 1024, 512, 2), rng)
-batch = rng.normal(size=(128, 512))
-truth = np.eye(2)[rng.integers(2, size=128)]
-clock = {"forward": [], "backward": []}
-for _ in range(12):
-    began = time.perf_counter()
-    outputs = net.forward(timed, batch)
-    middle = time.perf_counter()
-    net.backward(timed, outputs, truth)
-    clock["forward"].append(middle - began)
-    clock["backward"].append(time.perf_counter() - middle)
-
 # %% tags=["hide-input"]
 ahead = sum(counted["forward"])
 back = sum(counted["weights"]) + sum(counted["inputs"])
 weights = report.published["parameters"]
 say(
     f"Counted, the backward pass costs **{back / ahead:.2f}** forward passes in this head; there the "
-    "first layer has nearly all the weights and hands nothing back, but in the whole network it would, "
-    f"and the quotient would be close to 2. Measured here on a smaller network: "
-    f"{min(clock['backward']) / min(clock['forward']):.1f}. Small steps would need "
+    "first layer has nearly all the weights and hands nothing back. In the whole network it does, since "
+    "convolutions lie before it, and the quotient is close to 2. Small steps would need "
     f"{2 * weights:,} forward passes for the {weights:,} parameters of the report's network, instead "
     "of about three."
 )
 
 # %% [markdown]
-# The other price is memory: the outputs of all layers are kept until the backward pass has used them.
-# That, and not the weights, is what fills a GPU when images are large or batches are.
+# The other price is memory: the outputs of all layers are kept until the backward pass has used
+# them. That, and not the weights, is what fills a GPU when images are large or batches are.
 #
 # ## What a framework does
 #
-# Keras never saw a formula for the slope of our loss. Its backend records every operation of the forward pass, each with its local derivatives, and
-# walks the record backwards: {term}`automatic differentiation` in *reverse mode* {cite:p}`baydin2018automatic`. It
+# Keras never saw a formula for the slope of our loss. Its backend records every operation of the
+# forward pass, each with its local derivatives, and walks the record backwards:
+# {term}`automatic differentiation` in *reverse mode* {cite:p}`baydin2018automatic`. It
 # differentiates no formula and takes no small steps. For single numbers, all of it is a class of
 # thirty lines.
 
@@ -543,7 +534,7 @@ assert all(np.isclose(q[name].slope, by_hand[name]) for name in by_hand)
 
 # %%
 table = pd.DataFrame(
-    [(name, by_hand[name], q[name].slope) for name in by_hand],
+    [(name, by_hand[name] + 0.0, q[name].slope) for name in by_hand],
     columns=["number", "by hand", "by the tape"],
 )
 style(table, "Derivatives of the loss of the small network.")
@@ -559,10 +550,11 @@ style(table, "Derivatives of the loss of the small network.")
 #
 # ## Many layers: a product of slopes
 #
-# Through each layer $\Delta$ is multiplied by the weights and by the slopes of the activation. After many layers it is a product of
-# many factors, and such a product rarely stays near one: it vanishes or it explodes
-# {cite:p}`bengio1994learning`. We look at the size of $\Delta$ in a deep network with random weights,
-# drawn so that ReLU keeps the size of its values {cite:p}`he2015delving`.
+# Through each layer $\Delta$ is multiplied by the weights and by the slopes of the activation.
+# After many layers it is a product of many factors, and such a product rarely stays near one: it
+# vanishes or it explodes {cite:p}`bengio1994learning`. We look at the size of $\Delta$ in a deep
+# network with random weights, drawn so that ReLU keeps the size of its values
+# {cite:p}`he2015delving`.
 
 # %%
 deep = net.start_network((32,) * depth + (2,), rng)
@@ -671,8 +663,8 @@ assert product.value == 40 and w.slope == 49
 # :class: dropdown
 # ```
 #
-# Equal units get equal gradients, in every step, and stay equal: the layer is one unit, copied. From zero, nothing
-# but the last biases moves, as every product has a factor zero.
+# Equal units get equal gradients, in every step, and stay equal: the layer is one unit, copied.
+# From zero, nothing but the last biases moves, as every product has a factor zero.
 
 # %% tags=["solution"]
 equal = [

@@ -143,8 +143,8 @@ def gradient(w, rows=slice(None)):
 # $$w \leftarrow w - \eta \, \frac{1}{|B|} \sum_{i \in B} \nabla J_i(w) ,$$
 #
 # *batch* descent takes all of them ($|B| = n$), *stochastic* descent a single one ($|B| = 1$), and
-# *mini-batch* descent something between. One pass through all
-# examples is an {term}`epoch`; they are shuffled before each {cite:p}`robbins1951stochastic,bottou2018optimization`.
+# *mini-batch* descent something between. One pass through all examples is an {term}`epoch`; they
+# are shuffled before each {cite:p}`robbins1951stochastic,bottou2018optimization`.
 #
 # All three are one function, in which only `size` differs:
 
@@ -346,8 +346,8 @@ say(
 #
 # Curvature depends on units. Each area multiplies the slope's gradient, so areas in raw pixels give
 # one direction an enormous curvature and leave the other flat. Taking off the mean and dividing by
-# the deviation makes the bowl round. The same reason stands behind scaled grey levels, and is a part
-# of why {term}`batch normalisation` helps {cite:p}`lecun1998efficient`.
+# the deviation makes the bowl round. The same reason stands behind scaled grey levels, and is a
+# part of why {term}`batch normalisation` helps {cite:p}`lecun1998efficient`.
 
 # %%
 rows = []
@@ -369,8 +369,8 @@ style(
 )
 
 # %% [markdown]
-# Units are free for the inputs of a network. Inside it every layer hands on values of its own scale,
-# and the condition number cannot be scaled away. That is what the better rules are for.
+# Units are free for the inputs of a network. Inside it every layer hands on values of its own
+# scale, and the condition number cannot be scaled away. That is what the better rules are for.
 #
 # ## Momentum
 #
@@ -382,8 +382,8 @@ style(
 # stays the same, the steps grow to $\eta / (1 - m)$ times the gradient, with $m = 0.9$ ten times as
 # long. The limit grows too, to $2(1+m)/L$.
 #
-# *Nesterov's* form {cite:p}`nesterov1983method,sutskever2013importance` takes the gradient where the
-# kept step is about to lead, not where it stands:
+# *Nesterov's* form {cite:p}`nesterov1983method,sutskever2013importance` takes the gradient where
+# the kept step is about to lead, not where it stands:
 #
 # $$v \leftarrow m v - \eta \nabla J(w + m v), \qquad w \leftarrow w + v .$$
 #
@@ -398,14 +398,14 @@ show_source(descent.momentum_step, descent.nesterov_step)
 # %% [markdown]
 # ## A rate for each weight: RMSprop and Adam
 #
-# *{term}`RMSprop`* {cite:p}`tieleman2012rmsprop` keeps a running mean of the squared gradient of each weight
-# and divides by its root. Squares, roots and quotients are taken weight by weight:
+# *{term}`RMSprop`* {cite:p}`tieleman2012rmsprop` keeps a running mean of the squared gradient of
+# each weight and divides by its root. Squares, roots and quotients are taken weight by weight:
 #
 # $$s \leftarrow \rho s + (1-\rho) \, g^2, \qquad
 # w \leftarrow w - \eta \, \frac{g}{\sqrt{s + \varepsilon}}, \qquad g = \nabla J(w) .$$
 #
-# *{term}`Adam`* {cite:p}`kingma2015adam` takes a running mean of the gradient as well, which is momentum,
-# and corrects both for having started at zero:
+# *{term}`Adam`* {cite:p}`kingma2015adam` takes a running mean of the gradient as well, which is
+# momentum, and corrects both for having started at zero:
 #
 # $$m \leftarrow \beta_1 m + (1-\beta_1) g, \quad
 # s \leftarrow \beta_2 s + (1-\beta_2) g^2, \quad
@@ -414,8 +414,8 @@ show_source(descent.momentum_step, descent.nesterov_step)
 #
 # where $t$ counts the steps. This is the form of Keras. The main listing of the paper divides by
 # $\sqrt{s / (1-\beta_2^t)} + \varepsilon$; there $\varepsilon$ is not scaled with the rest, so that
-# the same $\varepsilon$ is a smaller one in the first steps. It matters where gradients are as small
-# as $\varepsilon$, and hardly elsewhere.
+# the same $\varepsilon$ is a smaller one in the first steps. It matters where gradients are as
+# small as $\varepsilon$, and hardly elsewhere.
 
 # %% tags=["hide-input"]
 show_source(descent.rmsprop_step, descent.adam_step)
@@ -464,8 +464,8 @@ style(table, "Our rules and those of Keras: weights after each of 20 steps.")
 # ## The race
 #
 # A bowl with one flat and one steep direction, turned against the axes so that no weight has a
-# direction for itself, and a start that lies up the valley. Each rule gets the best learning rate of
-# a grid, chosen by how soon the loss stays below a small share of where it began.
+# direction for itself, and a start that lies up the valley. Each rule gets the best learning rate
+# of a grid, chosen by how soon the loss stays below a small share of where it began.
 
 # %%
 flattest, steepest = 1.0, 50.0
@@ -530,10 +530,10 @@ say(
 )
 
 # %% [markdown]
-# Which rule wins depends on the bowl, on the start and on the search for the rate. On networks, too:
-# with well searched rates plain descent with momentum often ends as well as Adam, and at times better
-# on new data {cite:p}`wilson2017marginal`. What adaptive rules give away cheaply is a fair start without much
-# search.
+# Which rule wins depends on the bowl, on the start and on the search for the rate. On networks,
+# too: with well searched rates plain descent with momentum often ends as well as Adam, and at times
+# better on new data {cite:p}`wilson2017marginal`. What adaptive rules give away cheaply is a fair
+# start without much search.
 #
 # Try it. The bowl is the same, the three sliders are yours.
 
@@ -642,8 +642,8 @@ show(
 # %% [markdown]
 # Beside it, what was seen: the training loss of the recorded runs of this book that used the split
 # of their source. The grey line is the loss of a network that knows nothing but how common the
-# classes are. Networks, input sizes and numbers of steps differ, so this is no test of optimisers; it
-# shows whether a training had got anywhere when it ended.
+# classes are. Networks, input sizes and numbers of steps differ, so this is no test of optimisers;
+# it shows whether a training had got anywhere when it ended.
 
 # %%
 curves, told, level = {}, [], {}
@@ -699,11 +699,11 @@ else:
 #
 # A large rate is needed to get far, a small one to settle: so let it fall. *Stairs* multiply it
 # after every so many steps, *exponential* decay does so evenly, the *cosine*
-# {cite:p}`loshchilov2017sgdr` falls slowly, then fast, then slowly. *Warm-up* climbs from zero first, because the
-# first gradients of a fresh network, above all in large batches, point anywhere
-# {cite:p}`goyal2017accurate`. Robbins and Monro asked that the rates add up to infinity and their squares do not
-# {cite:p}`robbins1951stochastic`; the {term}`schedules <learning-rate schedule>` in use do not go on
-# for ever, and keep neither.
+# {cite:p}`loshchilov2017sgdr` falls slowly, then fast, then slowly. *Warm-up* climbs from zero
+# first, because the first gradients of a fresh network, above all in large batches, point anywhere
+# {cite:p}`goyal2017accurate`. Robbins and Monro asked that the rates add up to infinity and their
+# squares do not {cite:p}`robbins1951stochastic`; the {term}`schedules <learning-rate schedule>` in
+# use do not go on for ever, and keep neither.
 #
 # $$\eta_t = \eta_0 r^{\lfloor t/k \rfloor}, \qquad \eta_t = \eta_0 r^{t/k}, \qquad
 # \eta_t = \eta_0 \, \frac{1 + \cos(\pi t / T)}{2} .$$
@@ -735,8 +735,8 @@ show(
 )
 
 # %% [markdown]
-# Does it help? The noise of single examples kept stochastic descent from settling. With more passes,
-# so that both arrive, once at a constant and once at a falling rate:
+# Does it help? The noise of single examples kept stochastic descent from settling. With more
+# passes, so that both arrive, once at a constant and once at a falling rate:
 
 # %%
 longer = 8 * passes
@@ -805,8 +805,8 @@ assert meant == epochs * printed == 200
 # :class: dropdown
 # ```
 #
-# A rate is stable if many steps end closer to the minimum than they began; halving an interval finds
-# the border.
+# A rate is stable if many steps end closer to the minimum than they began; halving an interval
+# finds the border.
 
 
 # %% tags=["solution"]
@@ -840,9 +840,9 @@ assert abs(low - 2 * (1 + 0.5) / 4.0) < 1e-3
 # :class: dropdown
 # ```
 #
-# In the first step $m = (1-\beta_1) g$ and $s = (1-\beta_2) g^2$. With the correction the quotient is
-# $g/|g|$, so the step is $\eta$ long. Without it, it is $(1-\beta_1)/\sqrt{1-\beta_2}$ times as long,
-# about three times too long. The loss's factor cancels.
+# In the first step $m = (1-\beta_1) g$ and $s = (1-\beta_2) g^2$. With the correction the quotient
+# is $g/|g|$, so the step is $\eta$ long. Without it, it is $(1-\beta_1)/\sqrt{1-\beta_2}$ times as
+# long, about three times too long. The loss's factor cancels.
 
 # %% tags=["solution"]
 for factor in (1.0, 1e6):

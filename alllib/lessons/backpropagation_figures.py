@@ -122,7 +122,8 @@ def plot_regions(
             axis.plot(*x[label == number].T, marker, color=colour, markeredgecolor="white",
                       markersize=6, linestyle="none", label=kinds[number])  # fmt: skip
         axis.set(xlabel=told[0], ylabel=told[1])
-        axis.set_title(title, fontsize=9)
-        axis.legend(fontsize=8)
+        axis.set_title(title, fontsize=9, pad=22)
+        axis.legend(fontsize=8, frameon=False, ncols=2, loc="lower center",
+                    bbox_to_anchor=(0.5, 0.98))  # fmt: skip
     figure.colorbar(drawn, ax=axes, label="probability of the second class")
     return figure

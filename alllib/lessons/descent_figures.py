@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 __all__ = ["plot_fit", "plot_lines", "plot_parabolas", "plot_paths", "plot_threshold"]
 
@@ -157,6 +157,7 @@ def plot_lines(
 def _few_ticks(axis: Axes, values: Sequence[Sequence[float]]) -> None:
     """Ticks at 1, 2 and 5 on a logarithmic axis that has few powers of ten."""
     if axis.get_xscale() != "log":
+        axis.xaxis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10)))
         return
     axis.xaxis.set_minor_formatter(NullFormatter())
     if max(map(max, values)) < 300 * min(map(min, values)):
