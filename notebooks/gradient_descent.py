@@ -124,7 +124,7 @@ show(
 # \nabla J(w) = \frac{2}{n} \sum_{i=1}^{n} \bigl(w_0 + w_1 x_i - y_i\bigr)
 # \begin{pmatrix} 1 \\ x_i \end{pmatrix} .$$
 #
-# The method is Cauchy's, of 1847. The mean may be taken over all examples or over some of them,
+# The method is Cauchy's, of 1847 {cite:p}`lemarechal2012cauchy`. The mean may be taken over all examples or over some of them,
 # whose numbers are in `rows`.
 
 
