@@ -460,11 +460,14 @@ say(
     f"it stays at {losses['XOR, none'][-1]:.3f}, next to ln 2 = {np.log(2):.3f}. The cells: "
     f"{right['training']:.1%} of {train.sum()} in the training part and **{right['test']:.1%}** of "
     f"{held.sum()} in the test part are classified rightly; always naming the commoner class there "
-    f"would score {common:.1%}. Two numbers and {len(net.flatten(trained['cells']))} weights; "
-    "[a page of its own](without_cnn.ipynb) says what such numbers are worth."
+    f"would score {common:.1%}. The network has two inputs and "
+    f"{len(net.flatten(trained['cells']))} weights and biases."
 )
 
 # %% [markdown]
+# What two numbers of a nucleus are worth on the real images is told on
+# [a page of its own](without_cnn.ipynb).
+#
 # ## What it costs
 #
 # A dense layer of $a$ inputs and $b$ outputs multiplies $n\,a\,b$ times in the forward pass of $n$

@@ -124,8 +124,8 @@ show(
 # \nabla J(w) = \frac{2}{n} \sum_{i=1}^{n} \bigl(w_0 + w_1 x_i - y_i\bigr)
 # \begin{pmatrix} 1 \\ x_i \end{pmatrix} .$$
 #
-# The method is Cauchy's, of 1847 {cite:p}`lemarechal2012cauchy`. The mean may be taken over all examples or over some of them,
-# whose numbers are in `rows`.
+# The method is Cauchy's, of 1847 {cite:p}`lemarechal2012cauchy`. The mean may be taken over all
+# examples or over some of them, whose numbers are in `rows`.
 
 
 # %%
@@ -253,7 +253,7 @@ show(
 
 # %% [markdown]
 # Noise is the price, and it keeps plain stochastic descent from settling; the cure is a learning
-# rate that falls, see [below](#learning-rate-schedules). On a GPU a mini-batch costs hardly more
+# rate that falls, as the end of this page shows. On a GPU a mini-batch costs hardly more
 # than one example, as its examples are computed side by side, until the device is full.
 #
 # :::{admonition} Two corrections to the report
@@ -552,7 +552,7 @@ show_interactive(
         "beta_2": 0.999,
         "epsilon": 1e-7,
     },
-    text="Four optimisers start from the black dot; the cross is the minimum. Move the learning rate "
+    text="Four optimisers start from the dot; the cross is the minimum. Move the learning rate "
     "up until plain descent diverges, then set the momentum to zero and to its highest value. The "
     "momentum slider moves the rule of that name only. "
     f"Plain descent diverges on this bowl above {2 / steepest:g}.",

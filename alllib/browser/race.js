@@ -119,7 +119,7 @@ function render(place, data) {
   row(["optimiser", "loss reached", "first step below a hundredth"], "th");
   const cells = names.map((name, k) => {
     const made = row([name, "", ""]);
-    made[0].style.color = colours[k];
+    made[0].style.borderLeft = `8px solid ${colours[k]}`;
     return made;
   });
   const told = make("p", place);
