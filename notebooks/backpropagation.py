@@ -41,6 +41,14 @@ from alllib.datasets import load_cells
 from alllib.downloads import prepare_data
 from alllib.features import describe_images
 from alllib.figures import say, set_style, show
+from alllib.quiz import show_quiz
+from alllib.recipes import load_recipe
+from alllib.splits import make_split
+from alllib.tables import style
+
+set_style()
+
+# %%
 from alllib.lessons import backpropagation as net
 from alllib.lessons import show_source
 from alllib.lessons.backpropagation_figures import (
@@ -50,12 +58,6 @@ from alllib.lessons.backpropagation_figures import (
 )
 from alllib.lessons.descent_figures import plot_lines
 from alllib.lessons.tape import Number
-from alllib.quiz import show_quiz
-from alllib.recipes import load_recipe
-from alllib.splits import make_split
-from alllib.tables import style
-
-set_style()
 
 # %% [markdown]
 # ## The question
@@ -90,8 +92,9 @@ set_style()
 #
 # Two inputs, two hidden units with {term}`ReLU`, one output with a {term}`sigmoid`:
 #
-# $$a_k = u_{1k} x_1 + u_{2k} x_2, \quad h_k = \max(0, a_k), \quad
-# z = v_1 h_1 + v_2 h_2 + c, \quad p = \frac{1}{1 + e^{-z}}, \quad J = -\ln p ,$$
+# $$a_k = u_{1k} x_1 + u_{2k} x_2, \qquad h_k = \max(0, a_k), \qquad z = v_1 h_1 + v_2 h_2 + c,$$
+#
+# $$p = \frac{1}{1 + e^{-z}}, \qquad J = -\ln p ,$$
 #
 # with the true class 1, so that the {term}`cross-entropy` is $-\ln p$. Take $x = (2, 1)$, weights
 # $u_{11} = 0.5$, $u_{21} = -0.5$ into the first unit, $u_{12} = -0.5$, $u_{22} = 0.5$ into the
@@ -151,7 +154,7 @@ edges |= {("a1", "h1"): f"{a1 > 0:d}", ("a2", "h2"): f"{a2 > 0:d}"}
 edges |= {("h1", "z"): f"{v1:g}", ("h2", "z"): f"{v2:g}"}
 edges |= {("z", "p"): f"{p * (1 - p):g}", ("p", "J"): f"{-1 / p:g}"}
 
-# %%
+# %% tags=["hide-input"]
 show(
     plot_graph(places, edges, values=values, slopes=slopes),
     caption="The calculation as a graph. Blue, pointing right: values of the forward pass. Orange, "
@@ -187,8 +190,9 @@ show(
 #
 # $$\Delta^{(L)} = \frac{P - Y}{n}, \qquad
 # \frac{\partial J}{\partial W^{(l)}} = H^{(l-1)\top} \Delta^{(l)}, \qquad
-# \frac{\partial J}{\partial b^{(l)}} = \sum_{i} \Delta^{(l)}_{i\cdot}, \qquad
-# \Delta^{(l-1)} = \bigl(\Delta^{(l)} W^{(l)\top}\bigr) \odot f'\bigl(Z^{(l-1)}\bigr) .$$
+# \frac{\partial J}{\partial b^{(l)}} = \sum_{i} \Delta^{(l)}_{i\cdot},$$
+#
+# $$\Delta^{(l-1)} = \bigl(\Delta^{(l)} W^{(l)\top}\bigr) \odot f'\bigl(Z^{(l-1)}\bigr) .$$
 #
 # $\Delta^{(l)}$ holds $\partial J / \partial Z^{(l)}$. The shapes leave no choice: the slope of a
 # matrix has the matrix's shape, and there is one way to multiply what is at hand into it.
@@ -264,6 +268,8 @@ def loss_at(row, dtype):
 
 outputs = net.forward(network, x, "tanh")
 exact = net.flatten(net.backward(network, outputs, y, "tanh"))
+
+# %%
 steps = np.logspace(-12, 0, 37)
 lines = {
     "two-sided, double": (steps, [errors("float64", h) for h in steps]),
@@ -277,6 +283,8 @@ lines["two-sided, single"] = (wide, [errors("float32", h) for h in wide])
 
 # %%
 best = {name: h[np.argmin(e)] for name, (h, e) in lines.items()}
+
+# %% tags=["hide-input"]
 show(
     plot_lines(
         lines,
@@ -322,6 +330,8 @@ cases = {
     "tanh, softmax": (net_sizes, "tanh"),
     "sigmoid, one output": ((3, 6, 1), "sigmoid"),
 }
+
+# %%
 rows, pairs = [], {}
 for name, (widths, shape) in cases.items():
     start = net.start_network(widths, rng)
@@ -336,7 +346,7 @@ for name, (widths, shape) in cases.items():
         rows.append((name, dtype, len(pairs[name][0]), f"{gap:.1e}"))
         assert gap < 1e-6
 
-# %%
+# %% tags=["hide-input"]
 show(
     plot_agreement(pairs),
     caption="Slope of every weight and bias, ours against Keras's in single precision.",
@@ -366,11 +376,9 @@ show_source(net.train_network)
 # %%
 corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
 odd = np.eye(2)[[0, 1, 1, 0]]
+shapes = {"XOR, hidden layer": (2, hidden, 2), "XOR, none": (2, 2)}
 trained, losses = {}, {}
-for name, widths in {
-    "XOR, hidden layer": (2, hidden, 2),
-    "XOR, none": (2, 2),
-}.items():
+for name, widths in shapes.items():
     trained[name], losses[name] = net.train_network(
         net.start_network(widths, np.random.default_rng(seed)),
         corners,
@@ -403,6 +411,7 @@ trained["cells"], losses["cells"] = net.train_network(
 )
 
 
+# %%
 def chance(name):
     """Function from points to the probability of the second class."""
     return lambda x: net.softmax(net.forward(trained[name], x)[-1])[:, 1]
@@ -413,7 +422,7 @@ right = {
     for part, rows in (("training", train), ("test", held))
 }
 
-# %%
+# %% tags=["hide-input"]
 show(
     plot_lines(
         {
@@ -430,7 +439,7 @@ show(
     ),
 )
 
-# %%
+# %% tags=["hide-input"]
 show(
     plot_regions(
         {
@@ -485,6 +494,8 @@ widths = (
     *report.architecture.settings["dense"],
     *layers["dense_3"],
 )
+
+# %%
 counted = net.count_products(widths, examples=report.training.batch)
 table = pd.DataFrame(counted)
 table.insert(
@@ -516,8 +527,8 @@ say(
 # Keras never saw a formula for the slope of our loss. Its backend records every operation of the
 # forward pass, each with its local derivatives, and walks the record backwards:
 # {term}`automatic differentiation` in *reverse mode* {cite:p}`baydin2018automatic`. It
-# differentiates no formula and takes no small steps. For single numbers, all of it is a class of
-# thirty lines.
+# differentiates no formula and takes no small steps. For single numbers, all of it
+# fits into this class.
 
 # %% tags=["hide-input"]
 show_source(Number)
@@ -567,6 +578,8 @@ for shape in net.SHAPES:
     back = net.backward(deep, net.forward(deep, x, shape), y, shape)
     sizes = [np.linalg.norm(weights) for weights, _ in back]
     lines[shape] = (np.arange(1, depth + 1), np.array(sizes) / sizes[-1])
+
+# %% tags=["hide-input"]
 show(
     plot_lines(
         lines,

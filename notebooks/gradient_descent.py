@@ -43,6 +43,13 @@ from alllib.downloads import prepare_data
 from alllib.features import describe_images
 from alllib.figures import say, set_style, show
 from alllib.interactive import show_interactive
+from alllib.quiz import show_quiz
+from alllib.recipes import list_recipes, load_recipe
+from alllib.tables import style
+
+set_style()
+
+# %%
 from alllib.lessons import descent, rates, show_source
 from alllib.lessons.descent_figures import (
     plot_fit,
@@ -51,11 +58,6 @@ from alllib.lessons.descent_figures import (
     plot_paths,
     plot_threshold,
 )
-from alllib.quiz import show_quiz
-from alllib.recipes import list_recipes, load_recipe
-from alllib.tables import style
-
-set_style()
 
 # %% [markdown]
 # ## A loss is a surface
@@ -95,7 +97,7 @@ best = np.linalg.lstsq(X, y, rcond=None)[0]
 start = np.array([best[0] + 1.6, best[1] + 0.4])
 window = (best[0] - 2, best[0] + 2, best[1] - 0.6, best[1] + 0.6)
 
-# %%
+# %% tags=["hide-input"]
 show(
     plot_fit(
         x,
@@ -172,7 +174,7 @@ paths = {
     for name, size in sizes.items()
 }
 
-# %%
+# %% tags=["hide-input"]
 show(
     plot_paths(
         {f"{k}: {len(p) - 1:,} steps": p for k, p in paths.items()},
@@ -194,6 +196,8 @@ lines = {}
 for name, path in paths.items():
     seen = np.arange(len(path)) * passes / (len(path) - 1)
     lines[name] = (seen, [loss(w) - least for w in path])
+
+# %% tags=["hide-input"]
 show(
     plot_lines(
         lines,
@@ -239,6 +243,8 @@ lines = {
     "measured": (sizes_drawn, list(spread.values())),
     "one over the root": (sizes_drawn, spread[1] / np.sqrt(sizes_drawn)),
 }
+
+# %% tags=["hide-input"]
 show(
     plot_lines(
         lines,
@@ -296,6 +302,8 @@ tried = {
     )[:, 0]
     for name, part in choices.items()
 }
+
+# %% tags=["hide-input"]
 show(
     plot_parabolas(tried, curvature=curvature),
     caption="Ten steps on a parabola with four learning rates.",
@@ -325,6 +333,8 @@ for tried_rate in many:
 diverged = [
     r for r, e in zip(many, ends, strict=True) if e > loss(start) - least
 ]
+
+# %% tags=["hide-input"]
 show(
     plot_threshold(many, ends, threshold=2 / L, start=loss(start) - least),
     caption=f"Loss above the least after {after} steps of batch descent, by learning rate.",
@@ -350,12 +360,15 @@ say(
 # part of why {term}`batch normalisation` helps {cite:p}`lecun1998efficient`.
 
 # %%
-rows = []
-for name, values in {
+units = {
     "pixels": numbers.area.to_numpy(float),
     "ten thousand pixels": x,
     "mean 0, deviation 1": (x - x.mean()) / x.std(),
-}.items():
+}
+
+# %%
+rows = []
+for name, values in units.items():
     columns = np.column_stack([np.ones(n), values])
     low, high = np.linalg.eigvalsh(2 * columns.T @ columns / n)
     steps = rates.steps_to_shrink(2 / (high + low), low, share)
@@ -408,8 +421,9 @@ show_source(descent.momentum_step, descent.nesterov_step)
 # momentum, and corrects both for having started at zero:
 #
 # $$m \leftarrow \beta_1 m + (1-\beta_1) g, \quad
-# s \leftarrow \beta_2 s + (1-\beta_2) g^2, \quad
-# w \leftarrow w - \eta \, \frac{\sqrt{1-\beta_2^t}}{1-\beta_1^t} \,
+# s \leftarrow \beta_2 s + (1-\beta_2) g^2,$$
+#
+# $$w \leftarrow w - \eta \, \frac{\sqrt{1-\beta_2^t}}{1-\beta_1^t} \,
 # \frac{m}{\sqrt{s} + \varepsilon} ,$$
 #
 # where $t$ counts the steps. This is the form of Keras. The main listing of the paper divides by
@@ -501,6 +515,8 @@ for name, rule in rules.items():
 
 # %%
 limits = (-5.2, 5.2, -3.4, 3.4)
+
+# %% tags=["hide-input"]
 show(
     plot_paths(
         {
@@ -612,6 +628,8 @@ lines = {
         published_steps,
     ),
 }
+
+# %%
 if runs:
     run = runs[0].run
     took = run["epochs"] * -(-run["pictures"] // run["parameters"]["batch"])
@@ -625,6 +643,8 @@ curves = {
 learned = {
     name: rates.least_curvature(r, t, share) for name, (r, t) in lines.items()
 }
+
+# %% tags=["hide-input"]
 show(
     plot_lines(
         curves,
@@ -662,7 +682,7 @@ for record in recorded_runs(*(r for r in settings if r in list_recipes())):
     held = record.predictions.label.value_counts(normalize=True)
     level["only the class shares known"] = -(held * np.log(held)).sum()
 
-# %%
+# %% tags=["hide-input"]
 if curves:
     show(
         plot_lines(
@@ -722,6 +742,8 @@ plans = {
         at, target=slow, warmup=total // 20, steps=total
     ),
 }
+
+# %% tags=["hide-input"]
 show(
     plot_lines(
         {name: (at, plan) for name, plan in plans.items()},

@@ -167,10 +167,11 @@ def train_network(
     losses = [cross_entropy(forward(network, x, shape)[-1], y)]
     for _ in range(epochs):
         for rows in batches(len(x), size, rng):
-            slopes = backward(network, forward(network, x[rows], shape), y[rows], shape)
+            outputs = forward(network, x[rows], shape)
+            slopes = backward(network, outputs, y[rows], shape)
             network = [
-                (weights - learning_rate * dw, biases - learning_rate * db)
-                for (weights, biases), (dw, db) in zip(network, slopes, strict=True)
+                (w - learning_rate * dw, b - learning_rate * db)
+                for (w, b), (dw, db) in zip(network, slopes, strict=True)
             ]
         losses.append(cross_entropy(forward(network, x, shape)[-1], y))
     return network, losses
@@ -257,17 +258,21 @@ def keras_gradients(network: Network, x, y, *, shape: str = "relu", dtype: str =
         The loss, and gradients shaped like `network`.
     """
     keras = load_keras()
+    widths = [len(biases) for _, biases in network]
+    shapes = [shape] * (len(network) - 1) + [None]  # the last are logits
     layers = [
-        keras.layers.Dense(len(biases), activation=shape, dtype=dtype) for _, biases in network
+        keras.layers.Dense(width, kind, dtype=dtype)
+        for width, kind in zip(widths, shapes, strict=True)
     ]
-    layers[-1].activation = keras.activations.linear
-    model = keras.Sequential([keras.Input((x.shape[1],), dtype=dtype), *layers])
+    model = keras.Sequential(layers)
+    model.build((None, x.shape[1]))
     before = [array for layer in network for array in layer]
     model.set_weights(before)
-    losses = keras.losses
-    kind = losses.CategoricalCrossentropy if y.shape[1] > 1 else losses.BinaryCrossentropy
-    loss = kind(from_logits=True, dtype=dtype)
+    kind = "Categorical" if widths[-1] > 1 else "Binary"
+    loss = getattr(keras.losses, f"{kind}Crossentropy")
+    loss = loss(from_logits=True, dtype=dtype)
     model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=True)
     value = model.train_on_batch(x.astype(dtype), y.astype(dtype))
-    slopes = [old - new for old, new in zip(before, model.get_weights(), strict=True)]
+    after = model.get_weights()
+    slopes = [old - new for old, new in zip(before, after, strict=True)]
     return float(value), list(zip(slopes[::2], slopes[1::2], strict=True))

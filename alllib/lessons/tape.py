@@ -35,7 +35,8 @@ class Number:
         return Number(self.value * other.value, made_from)
 
     def relu(self):
-        return Number(max(self.value, 0.0), ((self, float(self.value > 0)),))
+        slope = 1.0 if self.value > 0 else 0.0
+        return Number(max(self.value, 0.0), ((self, slope),))
 
     def log(self):
         return Number(math.log(self.value), ((self, 1 / self.value),))
