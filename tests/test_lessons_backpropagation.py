@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from alllib.backend import load_keras
 from alllib.lessons import backpropagation as net
 from alllib.lessons.backpropagation_figures import plot_agreement, plot_graph, plot_regions
+from alllib.lessons.precision import double_precision
 from alllib.lessons.tape import Number
 
 
@@ -34,14 +35,14 @@ def test_gradients_and_loss_are_those_of_keras(sizes, shape, dtype):
     outputs = net.forward(network, x, shape)
     ours = net.backward(network, outputs, y, shape)
     loss, theirs = net.keras_gradients(network, x, y, shape=shape, dtype=dtype)
-    double = dtype == "float64" and load_keras().backend.backend() == "tensorflow"
     for (w, _), mine, other in zip(network, ours, theirs, strict=True):
         assert mine[0].shape == w.shape == other[0].shape
     gap = np.abs(net.flatten(ours) - net.flatten(theirs)).max()
-    assert gap < (1e-12 if double else 1e-6)
+    assert gap < (1e-12 if dtype == "float64" else 1e-6)
     assert abs(loss - net.cross_entropy(outputs[-1], y)) < 1e-6
 
 
+@double_precision()
 def test_outputs_are_those_of_keras():
     keras = load_keras()
     network, x, _ = example((3, 5, 4, 2))

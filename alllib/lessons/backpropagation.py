@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backend import load_keras
 from .descent import batches
+from .precision import double_precision
 
 __all__ = ["SHAPES", "SLOPES", "backward", "count_products", "cross_entropy", "flatten",
            "forward", "keras_gradients", "numerical_gradient", "probabilities", "relu", "sigmoid",
@@ -239,6 +240,7 @@ def count_products(sizes: Sequence[int], examples: int = 1) -> dict[str, list[in
     return {"forward": products, "weights": products, "inputs": [0, *products[1:]]}
 
 
+@double_precision()
 def keras_gradients(network: Network, x, y, *, shape: str = "relu", dtype: str = "float64"):
     """Gradients of the same network as Keras finds them.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend import load_keras
 from ..errors import ParameterError, suggest
+from .precision import double_precision
 
 __all__ = ["STEPS", "adam_step", "batches", "descend", "keras_path", "momentum_step",
            "nesterov_step", "plain_step", "rmsprop_step", "run_epochs", "step_of"]  # fmt: skip
@@ -185,6 +186,7 @@ def run_epochs(step: Step, gradient: Callable, start, *, count: int, size: int, 
     return np.array(path)
 
 
+@double_precision()
 def keras_path(optimizer: Mapping[str, Any], gradient: Callable, start, *, steps: int):
     """The same as `descend`, by the optimiser of Keras and in double precision.
 
