@@ -20,6 +20,6 @@ def double_precision() -> Iterator[None]:
         yield
         return
     jax = import_module("jax")
-    allow = getattr(jax, "enable_x64", None) or import_module("jax.experimental").enable_x64
-    with allow(True):
+    place = jax if hasattr(jax, "enable_x64") else import_module("jax.experimental")
+    with place.enable_x64(True):
         yield
