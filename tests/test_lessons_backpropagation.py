@@ -38,7 +38,8 @@ def test_gradients_and_loss_are_those_of_keras(sizes, shape, dtype):
     for (w, _), mine, other in zip(network, ours, theirs, strict=True):
         assert mine[0].shape == w.shape == other[0].shape
     gap = np.abs(net.flatten(ours) - net.flatten(theirs)).max()
-    assert gap < (1e-12 if dtype == "float64" else 1e-6)
+    exact = dtype == "float64" and load_keras().backend.backend() == "tensorflow"
+    assert gap < (1e-12 if exact else 1e-6)
     assert abs(loss - net.cross_entropy(outputs[-1], y)) < 1e-6
 
 
