@@ -139,7 +139,7 @@ da1, da2 = dh1 * (a1 > 0), dh2 * (a2 > 0)
 du11, du21, du12, du22 = da1 * x1, da1 * x2, da2 * x1, da2 * x2
 dx1, dx2 = da1 * u11 + da2 * u12, da1 * u21 + da2 * u22
 
-# %%
+# %% tags=["hide-input"]
 names = ["x1", "x2", "a1", "a2", "h1", "h2", "z", "p", "J"]
 spots = [(0, 1), (0, 0), (1, 1), (1, 0), (2, 1), (2, 0)]
 places = dict(zip(names, [*spots, (3, 0.5), (4, 0.5), (5, 0.5)], strict=True))
@@ -185,7 +185,8 @@ show(
 # $$P_{ij} = \frac{e^{Z_{ij}}}{\sum_{k=1}^{K} e^{Z_{ik}}}, \qquad
 # J = -\frac{1}{n} \sum_{i=1}^{n} \sum_{j=1}^{K} Y_{ij} \ln P_{ij} .$$
 #
-# The backward pass starts with one subtraction and then repeats two products and a gate, from the
+# The sum in softmax runs over all classes; the report writes $\sum_{k=K}$, a sum of one term
+# {cite:p}`mir2019report`. The backward pass starts with one subtraction and then repeats two products and a gate, from the
 # last layer to the first, where $\odot$ multiplies number by number:
 #
 # $$\Delta^{(L)} = \frac{P - Y}{n}, \qquad

@@ -329,7 +329,7 @@ for tried_rate in many:
     path = descent.descend(step, gradient, start, steps=after)
     ends.append(loss(path[-1]) - least)
 
-# %%
+# %% tags=["hide-input"]
 diverged = [
     r for r, e in zip(many, ends, strict=True) if e > loss(start) - least
 ]
