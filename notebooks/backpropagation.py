@@ -186,8 +186,8 @@ show(
 # J = -\frac{1}{n} \sum_{i=1}^{n} \sum_{j=1}^{K} Y_{ij} \ln P_{ij} .$$
 #
 # The sum in softmax runs over all classes; the report writes $\sum_{k=K}$, a sum of one term
-# {cite:p}`mir2019report`. The backward pass starts with one subtraction and then repeats two products and a gate, from the
-# last layer to the first, where $\odot$ multiplies number by number:
+# {cite:p}`mir2019report`. The backward pass starts with one subtraction and then repeats two
+# products and a gate, from the last layer to the first, where $\odot$ multiplies number by number:
 #
 # $$\Delta^{(L)} = \frac{P - Y}{n}, \qquad
 # \frac{\partial J}{\partial W^{(l)}} = H^{(l-1)\top} \Delta^{(l)}, \qquad
