@@ -120,7 +120,7 @@ show(
 # ## Downhill is against the gradient
 #
 # The {term}`gradient` $\nabla J(w)$ holds one slope per weight and points uphill. {term}`Gradient
-# descent` goes the other way, by a step whose length the {term}`learning rate` $\eta$ sets:
+# descent` goes the other way, by a {term}`step` whose length the {term}`learning rate` $\eta$ sets:
 #
 # $$w \leftarrow w - \eta \, \nabla J(w), \qquad
 # \nabla J(w) = \frac{2}{n} \sum_{i=1}^{n} \bigl(w_0 + w_1 x_i - y_i\bigr)
@@ -144,9 +144,10 @@ def gradient(w, rows=slice(None)):
 #
 # $$w \leftarrow w - \eta \, \frac{1}{|B|} \sum_{i \in B} \nabla J_i(w) ,$$
 #
-# *batch* descent takes all of them ($|B| = n$), *stochastic* descent a single one ($|B| = 1$), and
-# *mini-batch* descent something between. One pass through all examples is an {term}`epoch`; they
-# are shuffled before each {cite:p}`robbins1951stochastic,bottou2018optimization`.
+# *{term}`batch`* descent takes all of them ($|B| = n$), *stochastic* descent a single one
+# ($|B| = 1$), and *{term}`mini-batch`* descent something between. One pass through all examples is
+# an {term}`epoch`; they are shuffled before each
+# {cite:p}`robbins1951stochastic,bottou2018optimization`.
 #
 # All three are one function, in which only `size` differs:
 
@@ -581,9 +582,9 @@ show_interactive(
 #
 # ## Why the report's rate is slow
 #
-# The report says of its optimiser that stochastic descent performed best, at one learning rate, and
-# names neither the rules it was compared with nor a momentum {cite:p}`mir2019report`. We take
-# the rate from the recipe, where it was written down once.
+# The report says of its {term}`optimiser` that stochastic descent performed best, at one learning
+# rate, and names neither the rules it was compared with nor a momentum {cite:p}`mir2019report`. We
+# take the rate from the recipe, where it was written down once.
 
 # %%
 report = load_recipe("mir2019-proposed")
