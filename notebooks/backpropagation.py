@@ -71,11 +71,11 @@ from alllib.lessons.tape import Number
 # or there is nothing to minimise over. [Descent](gradient_descent.ipynb) then needs $\nabla J(w)$,
 # one slope for each weight, and needs it in every step.
 #
-# The report describes the procedure in words and prints no equation {cite:p}`mir2019report`; its
-# wording follows {cite:t}`lecun2015deep`, which it cites. In symbols it says this. A network is a
-# chain of modules. A module takes $x$ and returns $y = f(x; w)$. Given the derivative of the
-# objective by its output, the {term}`chain rule` gives the derivatives by its input and by its
-# weights:
+# The report describes {term}`backpropagation` in words and prints no equation
+# {cite:p}`mir2019report`; its wording follows {cite:t}`lecun2015deep`, which it cites. In symbols
+# it says this. A network is a chain of modules. A module takes $x$ and returns $y = f(x; w)$. Given
+# the derivative of the objective by its output, the {term}`chain rule` gives the derivatives by its
+# input and by its weights:
 #
 # $$\frac{\partial J}{\partial x} = \Bigl(\frac{\partial y}{\partial x}\Bigr)^{\!\top}
 # \frac{\partial J}{\partial y}, \qquad
@@ -179,8 +179,8 @@ show(
 #
 # $$Z^{(l)} = H^{(l-1)} W^{(l)} + b^{(l)}, \qquad H^{(l)} = f\bigl(Z^{(l)}\bigr), \qquad H^{(0)} = X .$$
 #
-# The last $Z$ are the {term}`logits <logit>`. Softmax turns each row into probabilities, and the
-# loss is the mean cross-entropy with the true classes $Y$, one-hot:
+# The last $Z$ are the {term}`logits <logit>`. {term}`Softmax <softmax>` turns each row into
+# probabilities, and the loss is the mean cross-entropy with the true classes $Y$, one-hot:
 #
 # $$P_{ij} = \frac{e^{Z_{ij}}}{\sum_{k=1}^{K} e^{Z_{ik}}}, \qquad
 # J = -\frac{1}{n} \sum_{i=1}^{n} \sum_{j=1}^{K} Y_{ij} \ln P_{ij} .$$
@@ -367,8 +367,8 @@ style(
 #
 # The gradient of `backward` and the step of descent are a training. First *XOR*: the class is 1
 # where exactly one of two inputs is 1. No straight line parts the classes, so no network without a
-# hidden layer can learn it {cite:p}`minsky1969perceptrons`. Then our cells: area and spread of red
-# of a nucleus, scaled to mean 0 and deviation 1, the class from the label, split
+# {term}`hidden layer` can learn it {cite:p}`minsky1969perceptrons`. Then our cells: area and spread
+# of red of a nucleus, scaled to mean 0 and deviation 1, the class from the label, split
 # [by subject group](splitting.ipynb).
 
 # %% tags=["hide-input"]
@@ -681,7 +681,7 @@ assert product.value == 40 and w.slope == 49
 # ```
 #
 # Equal units get equal gradients, in every step, and stay equal: the layer is one unit, copied.
-# From zero, nothing but the last biases moves, as every product has a factor zero.
+# From zero, nothing but the last {term}`biases <bias>` moves, as every product has a factor zero.
 
 # %% tags=["solution"]
 equal = [
