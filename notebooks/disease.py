@@ -216,8 +216,8 @@ style(table, "Agreement on the FAB type of one slide.")
 low, high = (a.share for a in agreements[:2])
 say(
     f"With the same slides and the same definitions the experts who had made them agreed on "
-    f"**{low:.0%}**; a score of four features brought that to {high:.0%}. A label that experts give "
-    f"differently on one slide in six sets a bound to what any classifier can be shown to reach."
+    f"**{low:.0%}**; a score of four features brought that to {high:.0%}. Where experts "
+    f"name {1 - high:.0%} of the slides differently, no classifier can be shown to be better than that."
 )
 
 # %% [markdown]
@@ -287,7 +287,7 @@ style(
 # %% tags=["hide-input"]
 missing = [t.name for t in tests if not t.report]
 say(
-    f"The report leaves out **{' and '.join(missing)}**: the two that tell the line and the type "
+    f"The report does not name **{' and '.join(missing)}**: the two that tell the line and the type "
     f"today. It adds the patient's history, the examination and images of the body, which come "
     f"first. It also says that the tests are subject to human bias; of the microscope that holds "
     f"most, of the others least."
@@ -320,10 +320,10 @@ asked = (
     "poster-commonest-death",
 )
 claims = [claim for claim in load_claims() if claim.id in asked]
-style(
-    status_table(claim_rows(claims=claims), *STATUSES),
-    "Figures of the sources, and what they were set beside.",
-)
+table = status_table(claim_rows(claims=claims), *STATUSES)
+works = {"mir2019report": "report", "unnithan2021poster": "poster"}
+table.insert(0, "source", [works[claim.source] for claim in claims])
+style(table, "Figures of the sources, and what they were set beside.")
 
 # %% [markdown]
 # The works behind the table are the Global Burden of Disease study {cite:p}`fitzmaurice2017cancer`,
@@ -527,8 +527,7 @@ style(
 # That a network learns the laboratory is no fancy. In a large collection of tissue images a network
 # could tell which hospital had sent a slide, even after the colours had been normalised, and scores
 # were too good where one hospital stood on both sides of the split {cite:p}`howard2021site`. In C-NMC
-# each person belongs to one class and comes with a stain of their own, so the same may happen with
-# people.
+# each person belongs to one class, so that whatever marks a person marks the class.
 #
 # Overselling has a cause too: a figure on a public set is quick to raise and hard to turn into help
 # {cite:p}`varoquaux2022failures`. The transfer-learning paper calls its network commendable for use in
