@@ -367,8 +367,9 @@ style(table, "How many people fall ill or die.")
 # %% [markdown]
 # ### A quarter or a third?
 #
-# The poster writes that ALL makes a quarter of childhood cancers, the transfer-learning paper that
-# leukemia makes a third. Both leave out the age and the country. Three choices move such a share:
+# The poster writes that ALL makes a quarter of childhood cancers {cite:p}`unnithan2021poster`, the
+# transfer-learning paper that leukemia makes a third {cite:p}`garg2021transfer`. Both leave out the
+# age and the country. Three choices move such a share:
 #
 # - **Which disease** is counted: ALL alone or all leukemias.
 # - **Which ages** are childhood: below fifteen or below twenty. Older teenagers have other cancers.
