@@ -319,6 +319,8 @@ asked = (
     "poster-commonest-cancer",
     "poster-commonest-death",
 )
+
+# %%
 claims = [claim for claim in load_claims() if claim.id in asked]
 table = status_table(claim_rows(claims=claims), *STATUSES)
 works = {"mir2019report": "report", "unnithan2021poster": "poster"}
