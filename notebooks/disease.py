@@ -58,7 +58,7 @@ from alllib.tables import style
 # are called {term}`precursors <precursor>`, the youngest of them {term}`blasts <blast>`. The tree
 # below leaves out some branches.
 
-# %%
+# %% tags=["hide-input"]
 set_style()
 show(
     plot_lineage(),
@@ -88,7 +88,7 @@ show(
 # still ripen more or less, and the disease takes years. And the cells are not infected: leukemia is
 # no infection. The second division is by line, lymphoid or myeloid.
 
-# %%
+# %% tags=["hide-input"]
 four = facts.load_leukemias()
 show(
     plot_four(four),
@@ -105,7 +105,7 @@ show(
 # acute disease; *myelogenous* is an older word for myeloid. Who falls ill is from worldwide estimates
 # {cite:p}`daltveit2025leukemia` and from the American Cancer Society {cite:p}`acs2025all`.
 
-# %%
+# %% tags=["hide-input"]
 style(
     fact_table(
         four,
@@ -122,7 +122,7 @@ style(
 # at the outline, at the texture of the {term}`chromatin`, and for paler spots, the
 # {term}`nucleoli <nucleolus>`. The cells below are drawn by rules, not photographed.
 
-# %%
+# %% tags=["hide-input"]
 show(
     plot_cells(sketch),
     caption="Three lymphoid cells, schematic, on one scale.",
@@ -140,7 +140,7 @@ show(
 # Hematogones are no rarity. In a series of marrow specimens that were examined one after the other
 # {cite:p}`mckenna2001hematogones` they were found as follows.
 
-# %%
+# %% tags=["hide-input"]
 found = facts.load_findings()
 table = pd.DataFrame([(f.what, f"{f.value:.0%}") for f in found])
 style(
@@ -157,7 +157,7 @@ style(
 # HEM, matched in size. They are synthetic: they show what the task looks like, and prove nothing about
 # real cells. The answer is in an exercise at the end.
 
-# %%
+# %% tags=["hide-input"]
 from alllib.lessons.blood import draw_riddle
 
 pictures, answers = draw_riddle(seed)
@@ -178,7 +178,7 @@ show(
 # a table of the three types of ALL {cite:p}`mir2019report`. Here it stands beside what the types were
 # defined by.
 
-# %%
+# %% tags=["hide-input"]
 fab = facts.load_fab_types()
 style(
     fact_table(
@@ -204,7 +204,7 @@ style(
 # Nor do observers agree well on L1 and L2. The figures are of the group itself and of another study
 # {cite:p}`bennett1981concordance,viana1980reproducibility`.
 
-# %%
+# %% tags=["hide-input"]
 agreements = facts.load_agreements()
 table = fact_table(
     agreements, {"study": "study", "observers": "observers", "rule": "rule"}
@@ -216,8 +216,8 @@ style(table, "Agreement on the FAB type of one slide.")
 low, high = (a.share for a in agreements[:2])
 say(
     f"With the same slides and the same definitions the experts who had made them agreed on "
-    f"**{low:.0%}**; a score of four features brought that to {high:.0%}. Where experts "
-    f"name {1 - high:.0%} of the slides differently, no classifier can be shown to be better than that."
+    f"**{low:.0%}**; a score of four features brought that to {high:.0%}. On the "
+    f"other {1 - high:.0%} there is no agreed truth that a classifier could be held to."
 )
 
 # %% [markdown]
@@ -228,7 +228,7 @@ say(
 # {term}`Burkitt lymphoma` that fills the marrow, a disease of mature B cells with a treatment of its
 # own.
 
-# %%
+# %% tags=["hide-input"]
 style(
     fact_table(
         fab, {"name": "FAB type", "became": "what it is counted as today"}
@@ -236,7 +236,7 @@ style(
     "What became of the FAB types.",
 )
 
-# %%
+# %% tags=["hide-input"]
 style(
     fact_table(
         facts.load_entities(),
@@ -259,7 +259,7 @@ style(
 # The guideline of two American societies names the tests {cite:p}`arber2017workup`; the report has a
 # list of its own, after a textbook. Shape is where the way starts, not where it ends.
 
-# %%
+# %% tags=["hide-input"]
 tests = facts.load_tests()
 show(
     plot_tests(tests),
@@ -271,7 +271,7 @@ show(
     ),
 )
 
-# %%
+# %% tags=["hide-input"]
 style(
     fact_table(
         tests,
@@ -305,7 +305,7 @@ say(
 # The report, the poster and the transfer-learning paper open with figures. The ledger of this book
 # sets each beside the work that it can be traced to.
 
-# %%
+# %% tags=["hide-input"]
 from alllib.audits import status_table
 from alllib.claims import STATUSES, claim_rows, load_claims
 
@@ -320,7 +320,7 @@ asked = (
     "poster-commonest-death",
 )
 
-# %%
+# %% tags=["hide-input"]
 claims = [claim for claim in load_claims() if claim.id in asked]
 table = status_table(claim_rows(claims=claims), *STATUSES)
 works = {"mir2019report": "report", "unnithan2021poster": "poster"}
@@ -351,7 +351,7 @@ say(
 # Newer figures {cite:p}`acs2025all,mohammadian2024childhood` follow. Where a work is known and its
 # figure could not be read, the table says so instead of guessing.
 
-# %%
+# %% tags=["hide-input"]
 table = fact_table(
     counts,
     {
@@ -380,7 +380,7 @@ style(table, "How many people fall ill or die.")
 # Registries that say all of it {cite:p}`smith1999leukemia,steliarova2017incidence`, and later figures
 # {cite:p}`mohammadian2024childhood,ward2014childhood,lls2019childhood`, show how far that goes.
 
-# %%
+# %% tags=["hide-input"]
 shares = facts.load_shares()
 show(
     plot_shares(shares),
@@ -449,7 +449,7 @@ imagined = {
 limits = facts.load_thresholds()
 remission, left = limits
 
-# %%
+# %% tags=["hide-input"]
 show(
     plot_apparent(imagined, {remission.name: remission.share}),
     caption="Cells called blasts against cells that are blasts.",
@@ -483,7 +483,7 @@ say(
 # The word for what a system is made for, on whom and by whom, is its {term}`intended use`. Without one
 # no accuracy can be judged. For the classifiers of this book:
 
-# %%
+# %% tags=["hide-input"]
 style(
     fact_table(
         facts.load_uses(),
@@ -517,7 +517,7 @@ style(
 #
 # ## Who may be harmed
 
-# %%
+# %% tags=["hide-input"]
 style(
     fact_table(
         facts.load_harms(),

@@ -49,7 +49,7 @@ from alllib.tables import style
 # here is that of the ImageNet challenge {cite:p}`russakovsky2015imagenet`: {term}`classification`,
 # {term}`localisation`, {term}`detection`; and, added to them, {term}`segmentation`.
 
-# %%
+# %% tags=["hide-input"]
 set_style()
 style(
     fact_table(
@@ -132,7 +132,7 @@ say(
 # want of the first is the principle behind most of machine learning {cite:p}`vapnik1999overview`. The
 # ledger of this book has both equations, and that of the accuracy:
 
-# %%
+# %% tags=["hide-input"]
 from alllib.audits import status_table
 from alllib.claims import STATUSES, claim_rows, load_claims
 
@@ -638,7 +638,7 @@ if {"image", "group"} <= kept.keys():
 # {cite:p}`fatma2014identification,asadi2017backpropagation,sahlol2017elephant`. The table is from its
 # text alone; the works were not at hand here, so that what the report leaves out may well be in them.
 
-# %%
+# %% tags=["hide-input"]
 works = facts.load_works()
 table = fact_table(
     works,
@@ -683,7 +683,7 @@ say(
 # %% [markdown]
 # For one of the works the report prints the share of each class that was recognised.
 
-# %%
+# %% tags=["hide-input"]
 (claim,) = [
     c for c in load_claims("mir2019report") if c.id == "report-asadi-mean"
 ]
@@ -698,7 +698,7 @@ say(
 # how, chosen on what, scored once or often, with what interval, beside which simple rule. Reviews that
 # asked such questions found {cite:p}`salah2019machine,ghaderzadeh2021review,roberts2021pitfalls`:
 
-# %%
+# %% tags=["hide-input"]
 style(
     fact_table(
         facts.load_reviews(),
