@@ -189,7 +189,8 @@ def plot_errors(winners: Sequence[Mapping], person: float) -> Figure:
             hatch="" if deep else "//", edgecolor="black",
         )  # fmt: skip
         axis.text(entry["year"], entry["top5"] + 0.5, f"{entry['team']}\n{entry['top5']:.3g}",
-                  ha="center", fontsize=8)  # fmt: skip
+                  ha="center", fontsize=8, zorder=3,
+                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
     axis.axhline(person, color="black", linestyle="--", linewidth=1)
     last = max(entry["year"] for entry in winners)
     axis.text(last - 1, person + 0.4, f"one person:\n{person:g}", ha="center", fontsize=8)
