@@ -204,7 +204,7 @@ ppv, _ = medicine.predictive_values(*sure, settings[lowest])
 say(
     f"On the images {rows[0][2]} of the positive answers are right. Where one cell in "
     f"{1 / settings[lowest]:,.0f} is leukemic, {ppv:.2%} are: about **{(1 - ppv) / ppv:,.0f} false "
-    f"alarms for each hit**, and {rows[-1][4]} of all cells called positive, nearly the same as with "
+    f"alarms for each hit**, and {rows[-1][4]:.0%} of all cells called positive, nearly the same as with "
     "no leukemic cell at all. The network did not get worse; the question got harder."
 )
 
@@ -400,8 +400,9 @@ display(Markdown(card))
 claim, tripod = count_items("claim2024"), count_items("tripodai")
 say(
     f"CLAIM has {claim['main']} items, of which a page of this book answers {claim['answered']}; "
-    f"TRIPOD+AI has {tripod['main']} with {tripod['rows']} parts, of which {tripod['answered']}. The "
-    f"other {claim['open'] + tripod['open']} are not applicable here, and the tables say why."
+    f"TRIPOD+AI has {tripod['main']} with {tripod['rows']} parts, of which {tripod['answered']}. "
+    f"{claim['apart'] + tripod['apart']} do not apply here, and **{claim['open'] + tripod['open']} are "
+    "open**: they apply, and nobody here can answer them. The tables say why."
 )
 
 # %% [markdown]

@@ -29,7 +29,9 @@ class Item:
     says : str
         What stands there.
     why : str
-        Where no page answers: what follows "not applicable, because".
+        Where the question does not apply: what follows "not applicable, because".
+    open : str
+        Where it applies and no page answers it: why not.
     """
 
     number: str
@@ -37,6 +39,7 @@ class Item:
     page: str = ""
     says: str = ""
     why: str = ""
+    open: str = ""
 
 
 def load_checklist(name: str) -> list[Item]:
@@ -49,7 +52,8 @@ def load_checklist(name: str) -> list[Item]:
     Raises
     ------
     ParameterError
-        When there is no such guideline, or an item has neither a page nor a reason, or both.
+        When there is no such guideline, or an item has not exactly one of page, `why` and
+        `open`.
     """
     if name not in CHECKLISTS:
         raise ParameterError(
@@ -57,11 +61,12 @@ def load_checklist(name: str) -> list[Item]:
         )
     items = [Item(**entry) for entry in _tables()[name]["item"]]
     for item in items:
-        if bool(item.page) == bool(item.why) or bool(item.page) != bool(item.says):
+        given = bool(item.page) + bool(item.why) + bool(item.open)
+        if given != 1 or bool(item.page) != bool(item.says):
             raise ParameterError(
-                "An item needs a page with what it says, or a reason, and not both.",
+                "An item needs a page with what it says, or one reason.",
                 where=f"checklists.toml: {name} {item.number}",
-                remedy="Give `page` and `says`, or `why`.",
+                remedy="Give `page` and `says`, or `why`, or `open`.",
             )
     return items
 
@@ -72,15 +77,18 @@ def count_items(name: str) -> dict[str, int]:
     Returns
     -------
     dict of str to int
-        `main` (numbers without their letters), `rows`, `answered` (by a page), `open`.
+        `main` (numbers without their letters), `rows`, `answered` (by a page), `apart` (not
+        applicable), `open`.
     """
     items = load_checklist(name)
-    answered = sum(bool(item.page) for item in items)
     main = {item.number.rstrip("abcdefg") for item in items}
     return {
-        "main": len(main), "rows": len(items), "answered": answered,
-        "open": len(items) - answered,
-    }  # fmt: skip
+        "main": len(main),
+        "rows": len(items),
+        "answered": sum(bool(item.page) for item in items),
+        "apart": sum(bool(item.why) for item in items),
+        "open": sum(bool(item.open) for item in items),
+    }
 
 
 def checklist_markdown(name: str, *, source: str = "notebooks/reporting") -> str:
@@ -101,7 +109,7 @@ def checklist_markdown(name: str, *, source: str = "notebooks/reporting") -> str
                 f"| {item.number} | {item.asks} | {_link(item.page, source)} | {item.says} |"
             )
         else:
-            why = f"not applicable, because {item.why}"
+            why = f"open: {item.open}" if item.open else f"not applicable, because {item.why}"
             rows.append(f"| {item.number} | {item.asks} | | {why} |")
     return "\n".join(rows)
 

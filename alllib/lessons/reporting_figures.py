@@ -40,7 +40,9 @@ def plot_predictive(sensitivity: float, specificity: float, marks: Mapping[str, 
         axis.axvline(share, color="#777777", linestyle=":", linewidth=1)
         found, _ = predictive_values(sensitivity, specificity, share)
         axis.plot(share, found, "o", color=ORANGE)
-        axis.text(share * 1.08, 0.30 + 0.13 * (number % 3), name, fontsize=8)
+        late = share > 0.003  # a name stands on the side that has room
+        axis.text(share * (0.92 if late else 1.08), 0.26 + 0.13 * number, name, fontsize=8,
+                  ha="right" if late else "left")  # fmt: skip
     axis.set(xscale="log", ylim=(-0.02, 1.03), ylabel="share that is right",
              xlabel="share of the disease among the cells")  # fmt: skip
     axis.set_xlim(5e-5, 1.2)
