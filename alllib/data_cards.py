@@ -152,7 +152,7 @@ def _table(card: Mapping, cells: pd.DataFrame | None, source: str) -> str:
         ("Who", card["who"]),
         ("How collected", card["collected"]),
         ("Licence", card["licence"]),
-        ("How to get it", f"{card['get']}; {card['url']}"),
+        ("How to get it", f"{card['get']}; <{card['url']}>"),
         ("Known problems", problems),
     ]
     lines = [f"| {question} | {answer} |" for question, answer in rows if answer]

@@ -39,6 +39,7 @@ seed = 2019  # seed of the synthetic cells
 # %%
 import json
 
+import pandas as pd
 from alllib.data_cards import card_counts, card_markdown, croissant
 from alllib.datasets import data_fingerprint, get_dataset, load_cells
 from alllib.downloads import official_cells, official_files, prepare_data
@@ -114,7 +115,6 @@ show(
 
 # %%
 import matplotlib.pyplot as plt
-import pandas as pd
 import seaborn as sns
 
 labelled = cells.dropna(subset=["label", "subject"])
@@ -258,7 +258,7 @@ show(
     alt=told + ".",
 )
 
-# %% tags=["hide-input"] mystnb={"markdown_format": "gfm"}
+# %% tags=["hide-input"] mystnb={"markdown_format": "myst"}
 for card in card_markdown(cells).values():
     display(Markdown(card))
 

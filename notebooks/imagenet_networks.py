@@ -168,6 +168,8 @@ say(
 
 # %%
 show_source(blocks.lenet5)
+
+# %%
 lenet = blocks.lenet5()
 show(
     plot_network(lenet, title="LeNet-5"),
@@ -441,6 +443,8 @@ slopes = {
     )
     for name, (shortcut, normalised) in stacks.items()
 }
+
+# %%
 show(
     plot_slopes(slopes),
     caption=f"Slope by depth in stacks of {depth} convolutions, before training.",
@@ -518,6 +522,8 @@ single = next(
 )
 paper = {"network": "AlexNet", "top1": 100 - single["top1"]}
 paper |= {"top5": 100 - single["top5"], "year": single["year"]}
+
+# %%
 rows = [
     entry
     | {

@@ -85,6 +85,8 @@ say(
 
 # %%
 show_source(medicine.count_decisions)
+
+# %%
 counts = medicine.count_decisions(scores, truth, threshold)
 matrix = [[counts.hits, counts.misses], [counts.alarms, counts.clear]]
 names = [positive, negative]
@@ -174,6 +176,8 @@ say(
 
 # %%
 show_source(medicine.predictive_values)
+
+# %%
 settings = {"images scored": counts.prevalence}
 settings |= {
     fact["name"]: fact["share"] for fact in medicine.prevalence_facts()
@@ -286,6 +290,8 @@ say(
 
 # %%
 show_source(medicine.roc_points, medicine.precision_recall)
+
+# %%
 alarms, hits = medicine.roc_points(scores, truth)
 area = medicine.area_under(alarms, hits)
 show(
@@ -349,6 +355,8 @@ show_interactive(
 
 # %%
 show_source(medicine.net_benefit)
+
+# %%
 cuts = np.linspace(0.02, 0.95, 94)
 curves = benefit_curves(scores, truth, cuts)
 gain = curves["by the classifier"] - np.maximum(
@@ -408,13 +416,13 @@ say(
 # %% [markdown]
 # ### CLAIM
 
-# %% tags=["hide-input"] mystnb={"markdown_format": "gfm"}
+# %% tags=["hide-input"] mystnb={"markdown_format": "myst"}
 display(Markdown(checklist_markdown("claim2024")))
 
 # %% [markdown]
 # ### TRIPOD+AI
 
-# %% tags=["hide-input"] mystnb={"markdown_format": "gfm"}
+# %% tags=["hide-input"] mystnb={"markdown_format": "myst"}
 display(Markdown(checklist_markdown("tripodai")))
 
 # %% [markdown]
