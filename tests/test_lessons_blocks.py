@@ -107,6 +107,7 @@ def test_a_dense_block_adds_growth_maps_a_layer_and_passes_its_input_on(channels
     np.testing.assert_allclose(run(model, values)[..., :channels], values)
 
 
+@pytest.mark.slow
 def test_a_dense_block_counts_and_computes_as_that_of_keras():
     network = keras.applications.DenseNet121(
         weights=None, include_top=False, input_shape=(32, 32, 3)
@@ -127,6 +128,7 @@ V3 = (((64, 1),), ((48, 1), (64, 5)), ((64, 1), (96, 3), (96, 3)))
 GOING_DEEPER = (((64, 1),), ((96, 1), (128, 3)), ((16, 1), (32, 5)))
 
 
+@pytest.mark.slow
 def test_an_inception_module_counts_as_that_of_keras():
     network = keras.applications.InceptionV3(
         weights=None, include_top=False, input_shape=(75, 75, 3)
