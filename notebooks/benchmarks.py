@@ -151,4 +151,4 @@ if not measured:
 # changes nothing.
 # ```
 #
-# **Next**: [run the study yourself](../book/running.md).
+# **Next**: [how to report a result](reporting.ipynb).
