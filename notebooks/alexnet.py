@@ -255,8 +255,8 @@ show_quiz("alexnet")
 # :class: dropdown
 # ```
 #
-# Without padding, a window of $k$ fits $\lfloor (n - k) / s \rfloor + 1$ times into a side
-# of $n$; padded to the same size, only the stride $s$ counts.
+# Without padding, a window of $k$ fits $\lfloor (n - k) / s \rfloor + 1$ times into a side of $n$;
+# padded to the same size, only the stride $s$ counts.
 
 
 # %% tags=["solution"]

@@ -157,8 +157,8 @@ show_quiz("cropping")
 # :class: dropdown
 # ```
 #
-# Of a class of $n$ nuclei the $\lfloor n / 100 \rfloor$ with the largest reach may be clipped,
-# and the next one must fit. The class that needs more decides.
+# Of a class of $n$ nuclei the $\lfloor n / 100 \rfloor$ with the largest reach may be clipped, and
+# the next one must fit. The class that needs more decides.
 
 
 # %% tags=["solution"]
