@@ -12,8 +12,8 @@
 # # AlexNet
 #
 # *What did the network that started it all bring, and what does it score here?* We rebuild it
-# layer by layer, count its parameters against the literature, train it under a split by subject
-# group, and put its score beside the report's.
+# layer by layer, count its parameters against the literature, train it under a {term}`split` by
+# {term}`subject group <group>`, and put its score beside the report's.
 #
 # :::{admonition} Before you start
 # **You will learn** why a large window with a stride comes first, what overlapping pools and
@@ -42,8 +42,8 @@ run_seed = 1  # seed of initial weights, dropout and order
 # first window is large and moves four pixels at a time, because the computers of its day could not
 # afford more maps of full size. Its units are rectified, so that their slope does not vanish for
 # large values; its pools overlap; after the first two convolutions each value is divided by the
-# activity of its neighbours in the channel direction; and dropout keeps the dense layers from
-# learning images by heart.
+# activity of its neighbours in the channel direction; and {term}`dropout` keeps the dense layers
+# from learning images by heart.
 
 # %%
 from alllib import comparison, figures
@@ -92,9 +92,9 @@ style(
 # ## Layer by layer
 #
 # The report prints no table for this network, so there is none to agree with; its number of
-# parameters is known elsewhere {cite:p}`mallick2018parameters`. *Sees* is the receptive field: the
-# side of the square of input pixels that one value can depend on; *step* is how far apart the
-# squares of two neighbouring values lie.
+# parameters is known elsewhere {cite:p}`mallick2018parameters`. *Sees* is the
+# {term}`receptive field`: the side of the square of input pixels that one value can depend on;
+# *step* is how far apart the squares of two neighbouring values lie.
 
 # %%
 style(layer_table(network), "Layers of AlexNet at the recipe's input.")
@@ -209,14 +209,24 @@ style(
 say(comparison.tell_result(record))
 
 # %% [markdown]
-# The report chose its checkpoint on the images that it then reported, and cells of one subject
-# stand on both sides of its split.
+# The report chose its {term}`checkpoint` on the images that it then reported, and cells of one
+# subject stand on both sides of its split.
 #
 # :::{admonition} Not a medical device
 # :class: warning
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("alexnet")
+
+# %% [markdown]
 # ## Summary
 #
 # - A stride in the first layer buys speed with detail.
@@ -233,6 +243,39 @@ say(comparison.tell_result(record))
 # :class: dropdown
 # $(227 - 11) / 4 + 1 = 55$. With 224 the division leaves a rest, and the 55 that the paper draws
 # does not come out.
+# ```
+#
+# ```{exercise}
+# :label: alexnet-sides
+# Write a function that gives the side of the maps behind a convolution or a pool, from the side
+# before it, the window, the stride and the padding. Check it on every such layer of `network`.
+# ```
+#
+# ```{solution-start} alexnet-sides
+# :class: dropdown
+# ```
+#
+# Without padding, a window of $k$ fits $\lfloor (n - k) / s \rfloor + 1$ times into a side of $n$;
+# padded to the same size, only the stride $s$ counts.
+
+
+# %% tags=["solution"]
+def side_after(side, layer):
+    """Side of the maps behind a convolution or a pool."""
+    window = getattr(layer, "kernel_size", None) or layer.pool_size
+    if layer.padding == "same":
+        return -(-side // layer.strides[0])
+    return (side - window[0]) // layer.strides[0] + 1
+
+
+moving = [layer for layer in network.layers if hasattr(layer, "strides")]
+for layer in moving:
+    assert side_after(layer.input.shape[1], layer) == layer.output.shape[1]
+sides = [str(layer.output.shape[1]) for layer in moving]
+say(f"From {moving[0].input.shape[1]} pixels to {', '.join(sides)}.")
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [VGG16](vgg16.ipynb) replaces large windows by stacks of small ones.

@@ -70,8 +70,8 @@ show(
 )
 
 # %% [markdown]
-# A cell has no up and no left, so each form is as plausible as the original. That makes these
-# augmentations safe here, and the only ones that the report used.
+# A {term}`cell` has no up and no left, so each form is as plausible as the original. That makes
+# these {term}`augmentations <augmentation>` safe here, and the only ones that the report used.
 
 # %% [markdown]
 # ## A plan instead of files
@@ -174,8 +174,8 @@ say(
 # %% [markdown]
 # ## Augment after the split, never before
 #
-# A turned copy of a validation image in the training part is the validation image. The
-# planner therefore refuses any image outside the training part.
+# A turned copy of a validation image in the {term}`training part <part>` is the validation image.
+# The planner therefore refuses any image outside the training part.
 
 # %%
 from alllib.errors import AugmentationError
@@ -184,6 +184,16 @@ try:
     plan_augmentation(split.cells, samples=10)
 except AugmentationError as error:
     print(error)
+
+# %% [markdown]
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("augmentation")
 
 # %% [markdown]
 # ## Summary
@@ -201,6 +211,40 @@ except AugmentationError as error:
 # ```{solution} augmentation-count
 # :class: dropdown
 # Eight for each distinct image: `8 * train.sha256.nunique()`.
+# ```
+#
+# ```{exercise}
+# :label: augmentation-copies
+# The four operations fire or stay, which makes sixteen cases. Go through them on a small square
+# whose values are all different, add up the probability of those that change nothing, and compare
+# it with `copy_probability(fired)`.
+# ```
+#
+# ```{solution-start} augmentation-copies
+# :class: dropdown
+# ```
+#
+# Each operation is one line of NumPy. A case has the product of its four probabilities.
+
+# %% tags=["solution"]
+from itertools import product
+
+import numpy as np
+
+square = np.arange(9).reshape(3, 3)
+turns = (np.rot90, lambda a: np.rot90(a, 3), np.fliplr, np.flipud)
+unchanged = 0.0
+for fires in product((True, False), repeat=len(OPERATIONS)):
+    result, chance = square, 1.0
+    for turn, fire in zip(turns, fires, strict=True):
+        result = turn(result) if fire else result
+        chance *= fired if fire else 1 - fired
+    unchanged += chance * np.array_equal(result, square)
+assert np.isclose(unchanged, copy_probability(fired))
+say(f"By hand too, {unchanged:.1%} of the pictures are exact copies.")
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [AlexNet](alexnet.ipynb), the first of the networks that are trained on this plan.

@@ -11,9 +11,9 @@
 # %% [markdown]
 # # Cropping
 #
-# *How much of the black border can be cut away before nuclei are cut too?* The report crops
-# the centre of each image before it is resized, and says that no nucleus was clipped
-# {cite:p}`mir2019report`. We count.
+# *How much of the black border can be cut away before {term}`nuclei <nucleus>` are cut too?* The
+# report {term}`crops <crop>` the centre of each image before it is resized, and says that no
+# nucleus was clipped {cite:p}`mir2019report`. We count.
 #
 # :::{admonition} Before you start
 # **You will learn** to measure a nucleus, and to check a preprocessing step for each class
@@ -121,6 +121,16 @@ say(
 )
 
 # %% [markdown]
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("cropping")
+
+# %% [markdown]
 # ## Summary
 #
 # - Cropping removes black border, not information, as long as no nucleus is clipped.
@@ -135,6 +145,36 @@ say(
 # ```{solution} cropping-smallest
 # :class: dropdown
 # `nuclei.reach.max()`, the reach of the farthest nucleus.
+# ```
+#
+# ```{exercise}
+# :label: cropping-allowed
+# Somebody allows that one nucleus in a hundred is clipped, in either class. What is the narrowest
+# crop that keeps to it? Check your answer with `count_clipped`.
+# ```
+#
+# ```{solution-start} cropping-allowed
+# :class: dropdown
+# ```
+#
+# Of a class of $n$ nuclei the $\lfloor n / 100 \rfloor$ with the largest reach may be clipped, and
+# the next one must fit. The class that needs more decides.
+
+
+# %% tags=["solution"]
+def must_fit(reach):
+    """Largest reach that is left when one in a hundred may be clipped."""
+    return reach.nlargest(len(reach) // 100 + 1).iloc[-1]
+
+
+needs = nuclei.groupby("label", observed=True).reach.agg(must_fit)
+least = int(needs.max())
+assert (count_clipped(nuclei, [least]).share <= 0.01).all()
+assert (count_clipped(nuclei, [least - 1]).share > 0.01).any()
+say(f"A crop of {least} pixels; the class that decides is {needs.idxmax()}.")
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [augmentation](augmentation.ipynb), which makes more pictures out of the same cells.

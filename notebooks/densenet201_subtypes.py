@@ -12,13 +12,13 @@
 # # DenseNet-201 and four subtypes
 #
 # *What does a network of two hundred layers see that six colour numbers do not?* We train
-# DenseNet-201 on the four classes of B-ALL under a split that keeps neighbouring images together,
-# and put a classifier beside it that knows nothing but the colour of the whole image: it goes so
-# far that a high score on this data says little about cells.
+# DenseNet-201 on the four classes of {term}`B-ALL` under a split that keeps neighbouring images
+# together, and put a classifier beside it that knows nothing but the colour of the whole image: it
+# goes so far that a high score on this data says little about cells.
 #
 # :::{admonition} Before you start
 # **You will learn** how dense connections work, how images are varied while training, what to do
-# when a data set names no patients, and why every result needs a simple baseline.
+# when a data set names no patients, and why every result needs a simple {term}`baseline`.
 # **You need** [the split](splitting.ipynb) and [ResNet-50](resnet50.ipynb). With the values below
 # no GPU is needed, and the last line of the page says how long it ran; the sheet's own setting
 # (`alllib run densenet201_subtypes --preset paper`) wants one. **Reading time**: about fifteen
@@ -93,9 +93,9 @@ show(
 )
 
 # %% [markdown]
-# The sheet gives the backbone, the sizes of the head, rate, optimiser and epochs; batch, split and
-# metrics are in the [public code](https://github.com/sanyuktaadap/leukemia-classification). The
-# rest is our reading.
+# The sheet gives the {term}`backbone`, the sizes of the {term}`head`, rate, optimiser and epochs;
+# batch, split and metrics are in the
+# [public code](https://github.com/sanyuktaadap/leukemia-classification). The rest is our reading.
 
 # %%
 style(
@@ -187,9 +187,10 @@ show(
 # ## A split without patients
 #
 # B-ALL numbers its images and names no patient, so images of one patient cannot be kept together.
-# But the files seem to be numbered patient by patient. The split by *blocks* cuts each class into
-# contiguous runs of numbers: neighbours stay in one part, up to the edges of the runs. It is the
-# nearest thing to a split by patient, and no more than that. The sheet drew image by image.
+# But the files seem to be numbered patient by patient. The split by *{term}`blocks <block>`* cuts
+# each class into contiguous runs of numbers: neighbours stay in one part, up to the edges of the
+# runs. It is the nearest thing to a split by patient, and no more than that. The sheet drew image
+# by image.
 
 # %%
 splits = {
@@ -283,8 +284,8 @@ show(
 #
 # Sensitivity, specificity and precision are means over the four classes, because none of them is
 # *the* disease. The intervals resample images, for want of subjects, and are therefore too narrow.
-# A network with batch normalisation that was trained for few steps may give one answer to everything:
-# its running averages still belong to the untrained network, as
+# A network with {term}`batch normalisation` that was trained for few steps may give one answer to
+# everything: its running averages still belong to the untrained network, as
 # [the proposed network](proposed_model.ipynb) shows.
 #
 # Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
@@ -337,9 +338,9 @@ say(
 )
 
 # %% [markdown]
-# Stain, light and thickness of a smear differ from slide to slide, and a class that was prepared
-# together shares them. The synthetic images copy this on purpose, because it was measured on the
-# real ones. A score on such data shows that classes can be told apart, not that cells can.
+# {term}`Stain`, light and thickness of a smear differ from slide to slide, and a class that was
+# prepared together shares them. The synthetic images copy this on purpose, because it was measured
+# on the real ones. A score on such data shows that classes can be told apart, not that cells can.
 #
 # ## Where it is wrong
 #
@@ -416,6 +417,16 @@ style(
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("densenet201_subtypes")
+
+# %% [markdown]
 # ## Summary
 #
 # - In a dense block every layer reads all earlier ones and adds a few maps.
@@ -432,6 +443,34 @@ style(
 # ```{solution} densenet-growth
 # :class: dropdown
 # $128 + 12 \cdot 32 = 512$ leave; the transition halves them, so 256 enter the third block.
+# ```
+#
+# ```{exercise}
+# :label: densenet-batches
+# Check by drawing what a network without any error scores, when its recall is computed in each
+# batch and a class that the batch lacks counts as zero. Draw many batches of
+# `recipe.training.batch` labels from `cells.label`, and compare with `1 - lacking`.
+# ```
+#
+# ```{solution-start} densenet-batches
+# :class: dropdown
+# ```
+#
+# A network without error has a recall of one for each class that the batch holds, so its mean
+# recall in a batch is the share of classes that occur in it.
+
+# %% tags=["solution"]
+generator = np.random.default_rng(run_seed)
+every = cells.label.unique()
+recalls = []
+for _ in range(5000):
+    some = generator.choice(cells.label.to_numpy(), recipe.training.batch)
+    recalls.append(np.isin(every, some).mean())
+assert abs(np.mean(recalls) - (1 - lacking)) < 0.02
+say(f"By drawing {np.mean(recalls):.3f}, by the formula {1 - lacking:.3f}.")
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [overfitting](overfitting.ipynb), and what can be done against it.

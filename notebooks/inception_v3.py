@@ -13,8 +13,8 @@
 #
 # *Which size should a window have?* Several, side by side, answers Inception, and makes that
 # affordable by cutting channels first and by splitting large windows. We compute the saving,
-# rebuild the network with the auxiliary classifier that the report spells out, count its parameters
-# against the literature, train it, and put its score beside the report's.
+# rebuild the network with the {term}`auxiliary classifier` that the report spells out, count its
+# parameters against the literature, train it, and put its score beside the report's.
 #
 # :::{admonition} Before you start
 # **You will learn** what 1x1 convolutions save, how an auxiliary classifier is attached, trained and
@@ -230,8 +230,8 @@ say(
 )
 
 # %% [markdown]
-# The report says that the side output regularises, and so avoids overfitting. The paper of
-# Inception-v3 argues for a regulariser too, and found no faster start from it
+# The report says that the side output regularises, and so avoids {term}`overfitting`. The paper of
+# Inception-v3 argues for a {term}`regulariser` too, and found no faster start from it
 # {cite:p}`szegedy2016rethinking`; *avoids* is too strong. Whether it helps on these images,
 # `alllib train mir2019-inception_v3.without-auxiliary --data cnmc2019` would show beside the run
 # with it.
@@ -240,8 +240,8 @@ say(
 #
 # The report says so of this data, and shows no comparison. Three runs would be one: the same
 # network, images and steps, from ImageNet weights with all layers trained, from random weights,
-# and from ImageNet weights with only the new head trained. This page makes a single run, and one
-# alone cannot tell.
+# and from ImageNet weights with only the new {term}`head` trained. This page makes a single run,
+# and one alone cannot tell.
 
 # %%
 rows = [("", "As this page's recipe: ImageNet weights, all layers trained.")]
@@ -273,8 +273,8 @@ style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 # ## Training
 #
 # The same data, crop, augmentation and optimiser as for the report's own network, and the side
-# loss. Curves and scores are those of the main output. Cells of one subject group never stand in
-# two parts, unless `protocol` asks for the report's split.
+# loss. Curves and scores are those of the main output. Cells of one {term}`subject group <group>`
+# never stand in two parts, unless `protocol` asks for the report's split.
 
 # %%
 root = prepare_data(data, images=images, seed=seed)
@@ -351,8 +351,9 @@ say(
 )
 
 # %% [markdown]
-# How to tell the two apart is shown with [the report's own network](proposed_model.ipynb). An AUC
-# far from one half, while all answers are the same, is explained with [VGG16](vgg16.ipynb).
+# How to tell the two apart is shown with [the report's own network](proposed_model.ipynb). An
+# {term}`AUC` far from one half, while all answers are the same, is explained with
+# [VGG16](vgg16.ipynb).
 #
 # ## Where it is wrong
 #
@@ -383,14 +384,24 @@ style(
 say(comparison.tell_result(record))
 
 # %% [markdown]
-# The report chose its checkpoint on the images that it then reported, and cells of one subject
-# stand on both sides of its split.
+# The report chose its {term}`checkpoint` on the images that it then reported, and cells of one
+# subject stand on both sides of its split.
 #
 # :::{admonition} Not a medical device
 # :class: warning
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("inception_v3")
+
+# %% [markdown]
 # ## Summary
 #
 # - Several windows side by side spare the choice of one; 1x1 convolutions pay for them.
@@ -408,6 +419,37 @@ say(comparison.tell_result(record))
 # $2n$ in place of $n^2$ weights saves $1 - 2/n$: a third for $n = 3$, and five sevenths for
 # $n = 7$. (Inception-v3 lays the row and the column side by side there, not one behind the other;
 # the count is the same.)
+# ```
+#
+# ```{exercise}
+# :label: inception-cut
+# Up to how many channels may the 1x1 convolution before the 5x5 window keep, so that the two
+# together still have fewer parameters than the 5x5 window alone? Use `maps`, `few` and `many`.
+# ```
+#
+# ```{solution-start} inception-cut
+# :class: dropdown
+# ```
+#
+# Count both with their biases, check the counts against the table above, and try every number of
+# channels.
+
+
+# %% tags=["solution"]
+def count_cut(kept):
+    """Parameters of a 1x1 convolution to `kept` channels and a 5x5 one."""
+    return (maps + 1) * kept + (5 * 5 * kept + 1) * many
+
+
+direct = (5 * 5 * maps + 1) * many
+assert direct == saving.parameters["5x5"]
+assert count_cut(few) == saving.parameters["1x1, then 5x5"]
+most = max(kept for kept in range(1, maps + 1) if count_cut(kept) < direct)
+assert few <= most and count_cut(most + 1) >= direct
+say(f"Up to {most} of {maps} channels it saves; the network keeps {few}.")
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [the network that the report proposed](proposed_model.ipynb).

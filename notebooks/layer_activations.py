@@ -12,8 +12,8 @@
 # # What each layer shows
 #
 # *Can we see what a trained network looks at?* We draw the maps of its layers as the report did,
-# measure how many of them are silent, and ask with Grad-CAM where in a picture a score comes from.
-# For each picture an untrained network is asked too.
+# measure how many of them are silent, and ask with {term}`Grad-CAM` where in a picture a score
+# comes from. For each picture an untrained network is asked too.
 #
 # :::{admonition} Before you start
 # **You will learn** to read maps and filters, to measure a claim about them, what Grad-CAM
@@ -37,8 +37,8 @@ run_seed = 1  # seed of initial weights, dropout and order
 # %% [markdown]
 # ## A network to look into
 #
-# We train under the split by subject group and load the network back from the record of its run, in
-# Keras's safe mode, which runs no code that a file might hold.
+# We train under the split by {term}`subject group <group>` and load the network back from the
+# {term}`record` of its run, in Keras's safe mode, which runs no code that a file might hold.
 
 # %%
 import matplotlib.pyplot as plt
@@ -538,8 +538,8 @@ say(
 #
 # Grad-CAM shows *where* in a picture a score depends on what a layer found, and not *why*: not which
 # property of the place counted, nor whether a pathologist would agree. It is coarse, since the maps
-# of the layer are; it leaves out what spoke against the class; and a warm spot on the nucleus is no
-# sign that the answer is right, as the wrong cases show.
+# of the layer are; it leaves out what spoke against the class; and a warm spot on the
+# {term}`nucleus` is no sign that the answer is right, as the wrong cases show.
 #
 # :::{admonition} Not a medical device
 # :class: warning
@@ -547,6 +547,16 @@ say(
 # diagnosed.
 # :::
 #
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("layer_activations")
+
+# %% [markdown]
 # ## Summary
 #
 # - Names and maps must be taken from the same layers; the report's listing takes them one apart.
@@ -564,6 +574,37 @@ say(
 # :class: dropdown
 # The raw map doubles and the scaled one stays, but the softmax becomes surer. A scaled map does not
 # say how strong the evidence is.
+# ```
+#
+# ```{exercise}
+# :label: layer-activations-hide
+# Hide the red patch of `flag` behind black and ask the small network again. By how much does the
+# logarithm of the ratio of its two probabilities fall? Show that the class maps before the cut at
+# zero, added up over the patch, say the same.
+# ```
+#
+# ```{solution-start} layer-activations-hide
+# :class: dropdown
+# ```
+#
+# The logarithm of the ratio is the difference of the two scores, and in this network a score is a
+# sum over places.
+
+# %% tags=["solution"]
+hidden = flag.copy()
+hidden[1:5, 1:4] = 0
+answers = small(np.stack([flag, hidden]), training=False)
+answers = keras.ops.convert_to_numpy(answers)
+evidence = np.log(answers[:, 0] / answers[:, 1])
+uncut = both @ weights / 64  # the maps of both classes
+patch = (uncut[..., 0] - uncut[..., 1])[1:5, 1:4].sum()
+assert np.isclose(evidence[0] - evidence[1], patch, atol=1e-4)
+say(
+    f"Hiding the patch takes {evidence[0] - evidence[1]:.3f}; the maps say {patch:.3f}."
+)
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [what a handful of numbers scores](without_cnn.ipynb) without any network.

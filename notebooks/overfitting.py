@@ -11,13 +11,14 @@
 # %% [markdown]
 # # Overfitting and how to hold it back
 #
-# *What do the usual remedies against overfitting act on, and do they help?* We let the poster's
-# network learn a few images by heart, then train it again with each remedy in turn, and look at
-# what the remedy changed and at what it brought.
+# *What do the usual remedies against {term}`overfitting` act on, and do they help?* We let the
+# poster's network learn a few images by heart, then train it again with each remedy in turn, and
+# look at what the remedy changed and at what it brought.
 #
 # :::{admonition} Before you start
-# **You will learn** to see overfitting in two curves, what L1, L2, dropout, batch normalisation,
-# augmentation and early stopping each act on, and how to read the report's cost functions.
+# **You will learn** to see overfitting in two curves, what L1, L2, {term}`dropout`,
+# {term}`batch normalisation`, {term}`augmentation` and early stopping each act on, and how to read
+# the report's cost functions.
 # **You need** [the augmentation](augmentation.ipynb) and
 # [the two-by-two network](two_by_two_cnn.ipynb). No GPU is needed with the values below, and the
 # last line of the page says how long it ran. **Reading time**: about fifteen minutes.
@@ -44,8 +45,9 @@ patience = 3  # epochs without a better one before it stops early
 # not what they have in common: on other images it gets worse while on its own it still improves.
 # The report calls this the central problem, and fewer images make it worse
 # {cite:p}`mir2019report`. So we train on few, in small steps, and without the dropout that is part
-# of the recipe. This setting was found by trial: with more training images, a split by subject group
-# and as many epochs, the same network hardly overfitted, with larger steps or small ones.
+# of the {term}`recipe`. This setting was found by trial: with more training images, a split by
+# {term}`subject group <group>` and as many epochs, the same network hardly overfitted, with larger
+# steps or small ones.
 
 # %%
 import numpy as np
@@ -406,9 +408,9 @@ say(
 # ## Batch normalisation: the same scale in every layer
 #
 # In training, each channel is shifted and scaled to mean 0 and variance 1 over the images of the
-# step {cite:p}`ioffe2015batch`. That was meant to make training faster; it regularises on the side,
-# because what an image becomes depends on the others of its step. Afterwards running averages take
-# the place of the step's own numbers.
+# step {cite:p}`ioffe2015batch`. That was meant to make training faster; it
+# {term}`regularises <regulariser>` on the side, because what an image becomes depends on the others
+# of its step. Afterwards running averages take the place of the step's own numbers.
 
 # %%
 draws = np.random.default_rng(run_seed).normal(5, 3, (256, 8, 8, 2))
@@ -509,6 +511,16 @@ say(
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("overfitting")
+
+# %% [markdown]
 # ## Summary
 #
 # - Overfitting shows where the two losses part, often before the accuracies tell.
@@ -527,6 +539,35 @@ say(
 # :class: dropdown
 # $\lambda = 2 N \cdot 10^{-4} = 1.6$. On 800 images the same $\lambda$ is the multiplier
 # $1.6 / 1600 = 10^{-3}$.
+# ```
+#
+# ```{exercise}
+# :label: overfitting-patience
+# Write early stopping by hand: go through the validation losses of the run with early stopping
+# (`early.history.val_loss`), keep the best epoch, and stop when `patience` epochs have brought no
+# better one. Does the run follow your rule?
+# ```
+#
+# ```{solution-start} overfitting-patience
+# :class: dropdown
+# ```
+#
+# It needs three things: the best loss so far, its epoch, and how many epochs have passed since.
+
+# %% tags=["solution"]
+lowest, chosen, waited = np.inf, 0, 0
+for epoch, loss in enumerate(early.history.val_loss, start=1):
+    if loss < lowest:
+        lowest, chosen, waited = loss, epoch, 0
+    else:
+        waited += 1
+    if patience and waited >= patience:
+        break
+assert chosen == kept_epoch and epoch == ended
+say(f"The rule keeps epoch {chosen} and ends after {epoch}, as the run did.")
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [what each layer shows](layer_activations.ipynb).

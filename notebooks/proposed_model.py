@@ -13,7 +13,8 @@
 #
 # *Can the report's own network be rebuilt from its layer table, and what does it score when
 # people do not cross the split?* We rebuild it to the last parameter, train it under the
-# report's split and under a split by subject group, and put both beside the published number.
+# report's split and under a split by {term}`subject group <group>`, and put both beside the
+# published number.
 #
 # :::{admonition} Before you start
 # **You will learn** to read a layer table, to count parameters, to train a network with
@@ -39,8 +40,8 @@ run_seed = 1  # seed of initial weights, dropout and order
 # ## The idea
 #
 # Blocks of small convolutions, as in VGG {cite:p}`simonyan2015vgg`, each convolution
-# followed by batch normalisation {cite:p}`ioffe2015batch`; dense layers decide. The
-# recipe holds every setting, the published numbers, and what the source leaves open.
+# followed by {term}`batch normalisation` {cite:p}`ioffe2015batch`; dense layers decide. The
+# {term}`recipe` holds every setting, the published numbers, and what the source leaves open.
 
 # %%
 from alllib import comparison, figures
@@ -165,8 +166,8 @@ say(
 # %% [markdown]
 # ## What each layer sees
 #
-# *Sees* is the receptive field: the side of the square of input pixels that one value can depend
-# on; *step* is how far apart the squares of two neighbouring values lie.
+# *Sees* is the {term}`receptive field`: the side of the square of input pixels that one value can
+# depend on; *step* is how far apart the squares of two neighbouring values lie.
 
 # %%
 table = layer_table(network)
@@ -216,7 +217,7 @@ style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 # %% [markdown]
 # ## Training, three times
 #
-# Same network, same settings, two splits. Under the report's split the checkpoint is chosen
+# Same network, same settings, two splits. Under the report's split the {term}`checkpoint` is chosen
 # on the very images that are then reported; under the split by subject group a third part
 # waits untouched. The reading with six pools is trained under that split too.
 
@@ -405,6 +406,16 @@ say(
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("proposed_model")
+
+# %% [markdown]
 # ## Summary
 #
 # - The published table, not the published sentence, defines the network.
@@ -420,6 +431,37 @@ say(
 # ```{solution} proposed-count
 # :class: dropdown
 # $(3 \cdot 3 \cdot 256 + 1) \cdot 384$, as its row in the table says.
+# ```
+#
+# ```{exercise}
+# :label: proposed-confusion
+# Compute accuracy, sensitivity and specificity of the network under the split by group from its
+# confusion matrix, `scores["confusion"]`, whose rows are the true classes in the order of
+# `scores["classes"]`.
+# ```
+#
+# ```{solution-start} proposed-confusion
+# :class: dropdown
+# ```
+#
+# Right answers stand on the diagonal. Sensitivity looks at the row of ALL, specificity at the other
+# one.
+
+# %% tags=["solution"]
+matrix = np.array(scores["confusion"])
+ill = scores["classes"].index("ALL")
+healthy = 1 - ill
+by_hand = {
+    "accuracy": matrix.trace() / matrix.sum(),
+    "sensitivity": matrix[ill, ill] / matrix[ill].sum(),
+    "specificity": matrix[healthy, healthy] / matrix[healthy].sum(),
+}
+for name, value in by_hand.items():
+    assert np.isclose(value, scores["metrics"][name]["value"])
+say("; ".join(f"{name} {value:.3f}" for name, value in by_hand.items()))
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [the poster's network](two_by_two_cnn.ipynb) is smaller, and scored far lower.

@@ -50,7 +50,7 @@ run_seed = 1  # seed of initial weights, dropout and order
 # We stack dense layers with rectification and random weights, and ask how large the slope of the
 # output is at the input: in plain stacks and in stacks with a shortcut around each layer; each
 # without normalisation, and with one that brings the values inside a layer back to mean 0 and
-# variance 1. (Here it works on the values of one example; the batch normalisation
+# variance 1. (Here it works on the values of one example; the {term}`batch normalisation`
 # {cite:p}`ioffe2015batch` of ResNet does it over the images of a batch.)
 
 # %%
@@ -236,8 +236,8 @@ say(
 #
 # The report says so of this data, and shows no comparison. Three runs would be one: the same
 # network, images and steps, from ImageNet weights with all layers trained, from random weights,
-# and from ImageNet weights with only the new head trained. This page makes a single run, and one
-# alone cannot tell.
+# and from ImageNet weights with only the new {term}`head` trained. This page makes a single run,
+# and one alone cannot tell.
 
 # %%
 rows = [("", "As this page's recipe: ImageNet weights, all layers trained.")]
@@ -269,7 +269,8 @@ style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 # ## Training
 #
 # The same data, crop, augmentation and optimiser as for the report's own network. Cells of one
-# subject group never stand in two parts, unless `protocol` asks for the report's split.
+# {term}`subject group <group>` never stand in two parts, unless `protocol` asks for the report's
+# split.
 
 # %%
 root = prepare_data(data, images=images, seed=seed)
@@ -346,8 +347,9 @@ say(
 )
 
 # %% [markdown]
-# How to tell the two apart is shown with [the report's own network](proposed_model.ipynb). An AUC
-# far from one half, while all answers are the same, is explained with [VGG16](vgg16.ipynb).
+# How to tell the two apart is shown with [the report's own network](proposed_model.ipynb). An
+# {term}`AUC` far from one half, while all answers are the same, is explained with
+# [VGG16](vgg16.ipynb).
 #
 # ## Where it is wrong
 #
@@ -378,14 +380,24 @@ style(
 say(comparison.tell_result(record))
 
 # %% [markdown]
-# The report chose its checkpoint on the images that it then reported, and cells of one subject
-# stand on both sides of its split.
+# The report chose its {term}`checkpoint` on the images that it then reported, and cells of one
+# subject stand on both sides of its split.
 #
 # :::{admonition} Not a medical device
 # :class: warning
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("resnet50")
+
+# %% [markdown]
 # ## Summary
 #
 # - A sum in each block leaves a way open on which slopes are not multiplied.
@@ -402,6 +414,45 @@ say(comparison.tell_result(record))
 # :class: dropdown
 # $1 + a + b + c + ab + ac + bc + abc$: eight, one for each choice of shortcut or layers in each
 # block. The 1 is the way along all shortcuts, however small $a$, $b$ and $c$ are.
+# ```
+#
+# ```{exercise}
+# :label: resnet50-gate
+# Multiply what each layer adds by a gate $g$, so that a block computes $x + g F(x)$. What is the
+# slope behind all layers for $g = 0$, and how does it grow with $g$? Use `layers`, `gradient` and
+# `inputs`.
+# ```
+#
+# ```{solution-start} resnet50-gate
+# :class: dropdown
+# ```
+#
+# With the gate closed every block hands on what it got: the stack starts as the identity, however
+# deep it is.
+
+
+# %% tags=["solution"]
+def stack_gated(gate):
+    """All layers with shortcuts, what they add multiplied by `gate`."""
+
+    def pass_through(values):
+        for layer in layers:
+            values = values + gate * keras.ops.relu(layer(values))
+        return values
+
+    return pass_through
+
+
+gated = {}
+for gate in (0.0, 0.1, 1.0):
+    slopes = gradient(stack_gated(gate), inputs)
+    gated[gate] = np.sqrt((slopes**2).mean())
+assert np.isclose(gated[0.0], 1) and gated[0.0] < gated[0.1] < gated[1.0]
+assert np.isclose(gated[1.0], ends["shortcuts"], rtol=0.01)
+say("; ".join(f"gate {g}: slope {slope:.3g}" for g, slope in gated.items()))
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [Inception-v3](inception_v3.ipynb) looks through windows of several sizes at once.

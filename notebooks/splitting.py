@@ -16,8 +16,8 @@
 # how well the network remembers people.
 #
 # :::{admonition} Before you start
-# **You will learn** the report's split, what crosses it, how to split by subject group, and
-# how a certificate proves which was done.
+# **You will learn** the report's split, what crosses it, how to split by
+# {term}`subject group <group>`, and how a {term}`certificate` proves which was done.
 # **You need** [the cell table](dataset.ipynb), and no GPU; the last line of the page says how
 # long it ran. **Reading time**: about fifteen minutes.
 # :::
@@ -72,13 +72,15 @@ style(
 )
 
 # %% [markdown]
-# There are two parts and no third: what the report calls its test set is also the set that
-# chose the checkpoint. We name it `validation`, because that is what it was used for.
+# There are two {term}`parts <part>` and no third: what the report calls its test set is also the
+# set that chose the {term}`checkpoint`. We name it `validation`, because that is what it was used
+# for.
 
 # %% [markdown]
 # ## What crosses it
 #
-# A split leaks when the same thing stands on both sides. The certificate counts what does.
+# A split {term}`leaks <leakage>` when the same thing stands on both sides. The certificate counts
+# what does.
 
 # %%
 crossing = crossing_table(published.certificate)
@@ -120,7 +122,7 @@ say(
 # %% [markdown]
 # ## A split by subject group
 #
-# Subjects are dealt out whole, so that class shares come out as equal as possible
+# {term}`Subjects <subject>` are dealt out whole, so that class shares come out as equal as possible
 # (`StratifiedGroupKFold` of scikit-learn). Subjects that share cells under different names
 # count as one *group*.
 
@@ -157,7 +159,7 @@ for fold in range(folds):
     splits[f"by group, fold {fold + 1}"] = part
 
 # %% [markdown]
-# Each fold serves as the test part once, so every image is scored once by a forest that has
+# Each {term}`fold` serves as the test part once, so every image is scored once by a forest that has
 # not seen its group.
 
 # %%
@@ -215,6 +217,16 @@ pd.DataFrame(
 ).pipe(style, "What the certificate signs, beside the counts above.")
 
 # %% [markdown]
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("splitting")
+
+# %% [markdown]
 # ## Summary
 #
 # - A random split of cells puts the same people, and the same photographs, on both sides.
@@ -231,6 +243,32 @@ pd.DataFrame(
 # :class: dropdown
 # Identical images and groups can still cross: some subjects stand in the data under two
 # names, and a split by name may deal the two names to different parts.
+# ```
+#
+# ```{exercise}
+# :label: splitting-recount
+# Trust no certificate that you did not check. Count yourself how many validation images of the
+# report's split show a cell of a subject that is also trained on, and hold the count against the
+# certificate.
+# ```
+#
+# ```{solution-start} splitting-recount
+# :class: dropdown
+# ```
+#
+# A validation image counts when the name of its subject occurs in the training part.
+
+# %% tags=["solution"]
+trained_on = set(published.part("train").subject)
+held = published.part("validation")
+shared = held.subject.isin(trained_on)
+signed = published.certificate["crossing"]["train/validation"]["subjects"]
+assert shared.sum() == signed["images"]
+assert held.subject[shared].nunique() == signed["values"]
+say(f"{shared.sum():,} of {len(held):,} images, as the certificate says.")
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [cropping](cropping.ipynb), where a harmless step may treat the classes differently.

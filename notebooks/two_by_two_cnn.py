@@ -40,8 +40,8 @@ run_seed = 1  # seed of initial weights, dropout and order
 # ## The idea
 #
 # Two blocks of two convolutions and a pool, one dense layer, one output unit
-# {cite:p}`unnithan2021poster`: small enough to be read in a minute. Three dropout layers switch off
-# half of the values at random while it trains, so that none can rely on another
+# {cite:p}`unnithan2021poster`: small enough to be read in a minute. Three {term}`dropout` layers
+# switch off half of the values at random while it trains, so that none can rely on another
 # {cite:p}`srivastava2014dropout`. Images are used whole, and are not augmented.
 
 # %%
@@ -231,8 +231,8 @@ show(
 # %% [markdown]
 # ## What it scores
 #
-# Metrics come with a 95 % interval from resampling subject groups, because cells of one
-# subject are not independent. ALL is the positive class.
+# Metrics come with a 95 % interval from resampling {term}`subject groups <group>`, because cells of
+# one subject are not independent. ALL is the positive class.
 #
 # Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
 # says anything without it.
@@ -391,8 +391,8 @@ say(
 #
 # ## Variants
 #
-# The poster tried more than it tabulates, and names what it would try next. Each has a recipe, and
-# one is ours; of them, only Adam was run above.
+# The poster tried more than it tabulates, and names what it would try next. Each has a
+# {term}`recipe`, and one is ours; of them, only Adam was run above.
 
 # %%
 variants = [
@@ -410,6 +410,16 @@ style(
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("two_by_two_cnn")
+
+# %% [markdown]
 # ## Summary
 #
 # - The printed table, with stride 1, defines the network; the sentence about stride does not.
@@ -426,6 +436,36 @@ style(
 # :class: dropdown
 # $64 \to 62 \to 60 \to 30 \to 28 \to 26 \to 13$, so $13 \cdot 13 \cdot 64 = 10816$ values, and
 # $(10816 + 1) \cdot 128 = 1384576$ parameters.
+# ```
+#
+# ```{exercise}
+# :label: two-by-two-unrelated
+# Check the formula for labels that have nothing to do with the images by drawing. Let a network
+# call each test image HEM with probability `called`, whatever it shows, and average its accuracy
+# over many draws. Compare with `expected`.
+# ```
+#
+# ```{solution-start} two-by-two-unrelated
+# :class: dropdown
+# ```
+#
+# The labels stay as they are; only the answers are drawn, blindly.
+
+# %% tags=["solution"]
+generator = np.random.default_rng(run_seed)
+labels = np.repeat(list(test), list(test.values()))
+drawn = []
+for _ in range(500):
+    blind = np.where(generator.random(size) < called, "HEM", "ALL")
+    drawn.append((blind == labels).mean())
+assert abs(np.mean(drawn) - expected) < 0.005
+say(
+    f"By drawing {np.mean(drawn):.3f}, by the formula {expected:.3f}; single draws lie between "
+    f"{min(drawn):.3f} and {max(drawn):.3f}."
+)
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [VGG19 with borrowed features](vgg19_transfer.ipynb).

@@ -122,9 +122,9 @@ style(
 # %% [markdown]
 # ## Layer by layer
 #
-# The report describes the network in words and prints no table. *Sees* is the receptive field,
-# the side of the square of input pixels that one value can depend on; *step* is how far apart the
-# squares of two neighbouring values lie.
+# The report describes the network in words and prints no table. *Sees* is the
+# {term}`receptive field`, the side of the square of input pixels that one value can depend on;
+# *step* is how far apart the squares of two neighbouring values lie.
 
 # %%
 style(layer_table(network), "Layers of VGG16 at the recipe's input.")
@@ -172,8 +172,8 @@ say(
 #
 # The report says so of this data, and shows no comparison. Three runs would be one: the same
 # network, images and steps, from ImageNet weights with all layers trained, from random weights,
-# and from ImageNet weights with only the new head trained. This page makes a single run, and one
-# alone cannot tell.
+# and from ImageNet weights with only the new {term}`head` trained. This page makes a single run,
+# and one alone cannot tell.
 
 # %%
 rows = [("", "As this page's recipe: ImageNet weights, all layers trained.")]
@@ -204,10 +204,10 @@ style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 # %% [markdown]
 # ## Training
 #
-# The same data, crop, augmentation and optimiser as for the report's own network. With dropout
-# {cite:p}`srivastava2014dropout` behind each hidden dense layer, and without any normalisation.
-# Cells of one subject group never stand in two parts, unless `protocol` asks for the report's
-# split.
+# The same data, crop, augmentation and optimiser as for the report's own network. With
+# {term}`dropout` {cite:p}`srivastava2014dropout` behind each hidden dense layer, and without any
+# normalisation. Cells of one {term}`subject group <group>` never stand in two parts, unless
+# `protocol` asks for the report's split.
 
 # %%
 root = prepare_data(data, images=images, seed=seed)
@@ -300,7 +300,7 @@ say(
 
 # %% [markdown]
 # Random weights already answer to how bright an image is, upwards or downwards as it happens. An
-# AUC far from one half, on either side, is therefore no sign of learning by itself.
+# {term}`AUC` far from one half, on either side, is therefore no sign of learning by itself.
 #
 # ## Where it is wrong
 #
@@ -331,14 +331,24 @@ style(
 say(comparison.tell_result(record))
 
 # %% [markdown]
-# The report chose its checkpoint on the images that it then reported, and cells of one subject
-# stand on both sides of its split.
+# The report chose its {term}`checkpoint` on the images that it then reported, and cells of one
+# subject stand on both sides of its split.
 #
 # :::{admonition} Not a medical device
 # :class: warning
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("vgg16")
+
+# %% [markdown]
 # ## Summary
 #
 # - Small windows in a row see as much as a large one and cost fewer parameters.
@@ -355,6 +365,33 @@ say(comparison.tell_result(record))
 # :class: dropdown
 # Each adds 2 pixels to the 1 at the start: $1 + 2 \cdot 5 = 11$, so five. They have
 # $5 \cdot 9 / 11^2 = 45/121$ of the parameters, about 37 %.
+# ```
+#
+# ```{exercise}
+# :label: vgg16-sees
+# Compute by hand what a value of the last maps sees. Start with one pixel and a step of one; a
+# layer with window $k$ adds $k - 1$ steps to what is seen, and its stride multiplies the step.
+# Compare with `receptive_field`.
+# ```
+#
+# ```{solution-start} vgg16-sees
+# :class: dropdown
+# ```
+#
+# The rule is applied to the convolutions and pools in their order.
+
+# %% tags=["solution"]
+field, jump = 1, 1
+for layer in network.layers:
+    if isinstance(layer, (kinds.Conv2D, kinds.MaxPooling2D)):
+        window = getattr(layer, "kernel_size", None) or layer.pool_size
+        field += (window[0] - 1) * jump
+        jump *= layer.strides[0]
+assert (field, jump) == receptive_field(network)["block5_pool"]
+say(f"A value of the last maps sees {field} pixels, and the step is {jump}.")
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [ResNet-50](resnet50.ipynb) goes three times as deep, and can.

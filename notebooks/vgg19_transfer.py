@@ -11,14 +11,14 @@
 # %% [markdown]
 # # VGG19 with borrowed features
 #
-# *Can a network that learned to tell dogs from cars tell blasts from healthy cells, and can 99 % be
-# true?* We freeze VGG19, train a small head on its features, and hold the paper's layer table and
-# confusion matrix against themselves: the network agrees, three numbers of the table are misprints,
-# and the matrix cannot come from the test sets that its total points to.
+# *Can a network that learned to tell dogs from cars tell {term}`blasts <blast>` from healthy cells,
+# and can 99 % be true?* We freeze VGG19, train a small {term}`head` on its features, and hold the
+# paper's layer table and confusion matrix against themselves: the network agrees, three numbers of
+# the table are misprints, and the matrix cannot come from the test sets that its total points to.
 #
 # :::{admonition} Before you start
-# **You will learn** what transfer learning is, why features of a frozen backbone are computed once,
-# and how to check a layer table and a confusion matrix by adding them up.
+# **You will learn** what {term}`transfer learning` is, why features of a frozen {term}`backbone`
+# are computed once, and how to check a layer table and a confusion matrix by adding them up.
 # **You need** [the split](splitting.ipynb) and [VGG16](vgg16.ipynb). With the values below no GPU
 # is needed, and the last line of the page says how long it ran; the paper's own setting
 # (`alllib run vgg19_transfer --preset paper`) wants one. **Reading time**: about fifteen minutes.
@@ -149,8 +149,8 @@ say(
 #
 # ## Features, computed once
 #
-# A frozen backbone gives the same features for the same image in every epoch. Without augmentation
-# they are computed once and kept, and the head trains on them.
+# A frozen backbone gives the same features for the same image in every epoch. Without
+# {term}`augmentation` they are computed once and kept, and the head trains on them.
 
 # %% tags=["hide-input"]
 flops = {
@@ -186,8 +186,8 @@ style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 # %% [markdown]
 # ## Training
 #
-# Only the head is trained. Cells of one subject group never stand in two parts, unless `protocol`
-# asks for the paper's split by image.
+# Only the head is trained. Cells of one {term}`subject group <group>` never stand in two parts,
+# unless `protocol` asks for the paper's split by image.
 
 # %%
 root = prepare_data(data, images=images, seed=seed)
@@ -379,6 +379,16 @@ style(
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("vgg19_transfer")
+
+# %% [markdown]
 # ## Summary
 #
 # - Transfer learning keeps a trained backbone and learns a head; without trained weights there is
@@ -398,6 +408,34 @@ style(
 # Five pools divide the side by 32: 7 pixels, or 2. The dense layer has $(7 \cdot 7 \cdot 512 + 1)
 # \cdot 256 = 6422784$ or $(2 \cdot 2 \cdot 512 + 1) \cdot 256 = 524544$ parameters, the output
 # $(256 + 1) \cdot 2 = 514$.
+# ```
+#
+# ```{exercise}
+# :label: vgg19-kept
+# Show on a few images that nothing is lost when features are kept: feed `leaving`, the features
+# that the backbone gave above, to the layers of the head, and compare with what the whole network
+# `trained` answers to the images themselves.
+# ```
+#
+# ```{solution-start} vgg19-kept
+# :class: dropdown
+# ```
+#
+# The head is every layer behind the feature layer.
+
+# %% tags=["solution"]
+names = [layer.name for layer in trained.layers]
+values = leaving[:4]
+for layer in trained.layers[names.index(feature_layer(recipe)) + 1 :]:
+    values = layer(values)  # dropout is off outside training
+by_parts = keras.ops.convert_to_numpy(values)
+at_once = keras.ops.convert_to_numpy(trained(entering[:4], training=False))
+limit = 1e-3 if precision == "float32" else 1e-2
+assert np.allclose(by_parts, at_once, atol=limit)
+say(f"They differ by at most {np.abs(by_parts - at_once).max():.0e}.")
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [DenseNet-201](densenet201_subtypes.ipynb) tells four classes apart.
