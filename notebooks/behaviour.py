@@ -131,9 +131,7 @@ if pools:
         f"{title}: "
         + ", ".join(
             f"{row[k] / sum(row):.0%} of {label}"
-            for k, (label, row) in enumerate(
-                zip(labels, matrix, strict=True)
-            )
+            for k, (label, row) in enumerate(zip(labels, matrix, strict=True))
         )
         for title, (matrix, labels) in confusions.items()
     ]
@@ -246,7 +244,9 @@ if most:
 
 # %% tags=["hide-input"]
 if calibrated:
-    helped = [row["title"] for row in calibrated if row["after"] < row["before"]]
+    helped = [
+        row["title"] for row in calibrated if row["after"] < row["before"]
+    ]
     say(
         f"The temperature of the validation part lowers the error on the test part for "
         f"{len(helped)} of {len(calibrated)} systems."
@@ -276,7 +276,9 @@ if pools and len(varied) > 1:
         plot_kappas(kappas),
         caption="Cohen's kappa of the errors of each two systems.",
         alt="Kappa of the errors: "
-        + "; ".join(f"{a} and {b} {value:.2f}" for (a, b), value in pairs.items())
+        + "; ".join(
+            f"{a} and {b} {value:.2f}" for (a, b), value in pairs.items()
+        )
         + ".",
     )
 
@@ -304,7 +306,11 @@ if pools and varied:
         f"forest included, and {everyone.sum() / total:.1%} in none ("
         + ", ".join(f"{count} {label}" for label, count in everyone.items())
         + ")."
-        + (f" Left out, with one answer only: {', '.join(flat)}." if flat else "")
+        + (
+            f" Left out, with one answer only: {', '.join(flat)}."
+            if flat
+            else ""
+        )
     )
 
 # %% [markdown]

@@ -21,7 +21,9 @@
 # :::
 
 # %% tags=["parameters"]
-folder = ""  # folder of records; empty: those of the book and of this workspace
+folder = (
+    ""  # folder of records; empty: those of the book and of this workspace
+)
 
 # %%
 import pandas as pd
@@ -168,7 +170,9 @@ if rows:
         if load_recipe(r["recipe"]).architecture.weights != "none"
     }
     groups = {
-        label: [r["groups"][label] for r in rows if label in (r["groups"] or {})]
+        label: [
+            r["groups"][label] for r in rows if label in (r["groups"] or {})
+        ]
         for label in ("ALL", "HEM")
     }
     say(
@@ -251,7 +255,8 @@ style(
 # %%
 table = pooled_table(variants).reindex(columns=columns)
 style(
-    table, "Runs of variants." if variants else "There is no run of a variant."
+    table,
+    "Runs of variants." if variants else "There is no run of a variant.",
 )
 
 # %% [markdown]

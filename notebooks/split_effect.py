@@ -90,10 +90,17 @@ if drawn:
 # %% tags=["hide-input"]
 for name, pairs in (
     ("test part", main),
-    ("test and validation part", [row["more"] | {"title": row["title"]} for row in main]),
+    (
+        "test and validation part",
+        [row["more"] | {"title": row["title"]} for row in main],
+    ),
 ):
-    above = [r["title"] for r in pairs if r["low"] is not None and r["low"] > 0]
-    below = [r["title"] for r in pairs if r["high"] is not None and r["high"] < 0]
+    above = [
+        r["title"] for r in pairs if r["low"] is not None and r["low"] > 0
+    ]
+    below = [
+        r["title"] for r in pairs if r["high"] is not None and r["high"] < 0
+    ]
     if pairs:
         say(
             f"Networks that score more on the source's split, the interval above zero, on the "
