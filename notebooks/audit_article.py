@@ -224,7 +224,7 @@ say(
 # The explanations are short and mostly right, and they are in the order in which a beginner needs
 # them, which is why this course has the same. The steps are told in full: where the images are from,
 # how they were cut, which library augmented them with which operations. That the weights of the best
-# *validation* accuracy were kept is said openly; it is what lets a reader see that the {term}`scored part <part>`
+# *validation* accuracy were kept is said openly; it is what lets a reader see that the scored part
 # chose them.
 #
 # ## What stays open

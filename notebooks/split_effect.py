@@ -11,8 +11,8 @@
 # %% [markdown]
 # # What the split does to each system
 #
-# *How much of a published number is the {term}`split`?* Each network was trained twice with the same
-# settings: on the split of its source, and on one that keeps {term}`subjects <subject>` apart. On the images that
+# *How much of a published number is the split?* Each network was trained twice with the same
+# settings: on the {term}`split` of its source, and on one that keeps {term}`subjects <subject>` apart. On the images that
 # both scored, all that differs is what was trained on.
 #
 # :::{admonition} Before you start

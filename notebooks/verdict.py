@@ -43,7 +43,7 @@ poster, report, transfer, sheet = rows
 # %% [markdown]
 # ## One look
 #
-# Every mark on a line is a share of right answers on the same data set. Where a work's own split
+# Every mark on a line is a share of right answers on the same data set. Where a work's own {term}`split`
 # is named, the handful of numbers saw just the images that the network would have seen. The last
 # line has another unit: its marks are {term}`weighted F1`, and are compared with each other only.
 
@@ -68,7 +68,7 @@ show(
 # *A handful of numbers* is a random forest on size, outline and colour of the nucleus (C-NMC) or
 # on six colour numbers of the field ({term}`B-ALL`). *Its split* is the one that the source used, *honest
 # split* keeps {term}`subject groups <group>` together, or neighbouring file numbers where no subject is known.
-# *Scored elsewhere*: the poster scored the organisers' test images, which its {term}`split` does not hold.
+# *Scored elsewhere*: the poster scored the organisers' test images, which its split does not hold.
 # Intervals of accuracies leave subject groups out in turn, since with so few of them percentiles of
 # drawn groups are [too narrow](uncertainty.ipynb). What explains a number rests on {term}`claims <claim>` that have
 # a row each in [the ledger](claims.ipynb).

@@ -15,7 +15,7 @@
 # plain that a few numbers per image hold it. A network is worth what it adds to them.
 #
 # :::{admonition} Before you start
-# **You will learn** what size and colour alone score on both data sets, under every split, and how
+# **You will learn** what size and colour alone score on both data sets, under every {term}`split`, and how
 # to read a network's result beside it.
 # **You need** [the split by group](splitting.ipynb), and no GPU; the last line of the page says
 # how long it ran. **Reading time**: about twelve minutes.
