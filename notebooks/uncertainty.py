@@ -55,7 +55,7 @@ from alllib.tables import interval, style
 # %% [markdown]
 # ## The example
 #
-# The forest on nineteen numbers, each image scored once by a forest that has not seen its {term}`subject`
+# The forest on nineteen numbers, each image scored once by a forest that has not seen its subject
 # group. Its predictions on the real images are kept with the book; the same code runs here on the
 # images at hand.
 
@@ -139,7 +139,7 @@ say(
 # %% [markdown]
 # ## Accuracy per subject
 #
-# One accuracy hides who is served badly. Each mark is one subject; its interval says how well the
+# One accuracy hides who is served badly. Each mark is one {term}`subject`; its interval says how well the
 # accuracy on *this* subject is known, nothing of the next one.
 
 # %%
