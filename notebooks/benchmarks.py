@@ -201,4 +201,4 @@ for one in machines:
 # ```{solution-end}
 # ```
 #
-# **Next**: [run the study yourself](../book/running.md).
+# **Next**: [how to report a result](reporting.ipynb).
