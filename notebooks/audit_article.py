@@ -32,8 +32,8 @@ draws = 20000  # resamplings of the scored images for an interval
 #
 # - **Images**: the training phase of C-NMC 2019, cut 8 to 2 at random within each class, cropped from
 #   450 to 400 pixels, and augmented to 20,000 pictures by rotations and flips.
-# - **Networks**: four known ones and one of the authors' own, with convolutions in six blocks.
-# - **Training**: SGD at a rate of 2e-4, 100 epochs, batches of 30; the weights of the best validation
+# - **Networks**: four known ones and one of the authors' own, with {term}`convolutions <convolution>` in six blocks.
+# - **Training**: SGD at a rate of 2e-4, 100 {term}`epochs <epoch>`, {term}`batches <batch>` of 30; the weights of the best validation
 #   accuracy were kept.
 # - **Result**: a table of five accuracies.
 #

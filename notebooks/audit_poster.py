@@ -37,10 +37,10 @@ draws = 20000  # random orders of the test folder that are simulated
 # - **Parts**: per class, the first quarter in the order in which folders were listed became the
 #   {term}`validation part <part>` and the rest the training part. The official preliminary phase is the test
 #   part. The final phase was not used.
-# - **Network**: two blocks of two 3x3 convolutions with 64 filters, each block followed by a
-#   pooling and a {term}`dropout`; then one dense layer of 128 units, a dropout, and one output. [Its own
+# - **Network**: two blocks of two 3x3 {term}`convolutions <convolution>` with 64 {term}`filters <filter>`, each block followed by a
+#   {term}`pooling` and a {term}`dropout`; then one dense layer of 128 units, a dropout, and one output. [Its own
 #   page](two_by_two_cnn.ipynb) builds it.
-# - **Training**: RMSprop, chosen over Adam, and up to 100 epochs.
+# - **Training**: {term}`RMSprop`, chosen over {term}`Adam`, and up to 100 {term}`epochs <epoch>`.
 #
 # ## What we checked
 #

@@ -15,7 +15,7 @@
 # data, and of its results what they are *of*: known patients, and mostly the smaller class.
 #
 # :::{admonition} Before you start
-# **You will learn** to count layers from parameter totals, to find which class a precision belongs to,
+# **You will learn** to count layers from parameter totals, to find which class a {term}`precision` belongs to,
 # and to tell three sets of images apart by their sizes.
 # **You need** [splits](splitting.ipynb), [augmentation](augmentation.ipynb) and [the page of the
 # network](proposed_model.ipynb); no image and no GPU. **Reading time**: about fifteen minutes.
@@ -34,8 +34,8 @@ draws = 20000  # resamplings of the confusion matrix for intervals
 # - **Images**: C-NMC 2019, training phase; shuffled within each class and cut 8 to 2; cropped from
 #   450 to 400 pixels; augmented to 20,000 pictures with Augmentor {cite:p}`bloice2019augmentor`.
 # - **Networks**: AlexNet, VGG16, ResNet-50, Inception-v3, and one of their own: six blocks of 3x3
-#   convolutions with {term}`batch normalisation`, two dense layers with {term}`dropout`, two outputs.
-# - **Training**: SGD at 2e-4, batches of 30, 100 epochs, the weights of the best validation accuracy.
+#   {term}`convolutions <convolution>` with {term}`batch normalisation`, two {term}`dense layers <dense layer>` with {term}`dropout`, two outputs.
+# - **Training**: SGD at 2e-4, batches of 30, 100 {term}`epochs <epoch>`, the weights of the best validation accuracy.
 # - **Result**: accuracies of five networks, and of their own also a confusion matrix, precision and
 #   recall.
 #
@@ -65,7 +65,7 @@ style(
 # ## Thirteen convolutions
 #
 # The text counts 14 convolutions in six blocks and does not say which block has how many; the layer
-# table starts at block 4. But it prints two totals of the convolutional part. With bias and batch
+# table starts at block 4. But it prints two totals of the convolutional part. With {term}`bias` and batch
 # normalisation a 3x3 convolution from $c$ channels to $f$ filters has
 #
 # $$\underbrace{(9c + 1)f}_{\text{convolution}} + \underbrace{4f}_{\text{normalisation}}$$

@@ -12,7 +12,7 @@
 # # The project sheet
 #
 # *Of which images are the metrics of the sheet, and what do they average?* The digits of one figure
-# answer both: of the {term}`validation part <part>`, and of batches.
+# answer both: of the {term}`validation part <part>`, and of {term}`batches <batch>`.
 #
 # :::{admonition} Before you start
 # **You will learn** what the sheet did, why a faultless network can have a recall below 1, and how
@@ -33,8 +33,8 @@ draws = 20000  # shuffles of the validation part that are simulated
 #
 # - **Images**: 224 pixels wide, scaled to the range 0 to 1; brightness, contrast, rotation and
 #   flips are varied.
-# - **Network**: DenseNet-201 with ImageNet weights, two dense layers, four outputs.
-# - **Training**: Adam, 40 epochs, L2 and {term}`dropout`.
+# - **Network**: DenseNet-201 with {term}`ImageNet` weights, two {term}`dense layers <dense layer>`, four outputs.
+# - **Training**: {term}`Adam`, 40 {term}`epochs <epoch>`, L2 and {term}`dropout`.
 # - **Result**: pictures. The figures below are those of the public code, whose log shows every epoch;
 #   another version of the sheet beside that code prints them rounded.
 #
@@ -127,7 +127,7 @@ say(
 )
 
 # %% [markdown]
-# The averaging does the work no favour: its network was *better* than its recall, precision and F1
+# The averaging does the work no favour: its network was *better* than its recall, {term}`precision` and F1
 # say.
 #
 # ## Five digits that exclude a test set
@@ -217,7 +217,7 @@ say(
 #
 # No name or list tells which image is of which patient, so no split by patient can be made, and the
 # score of any network includes what it knows of a patient's {term}`stain`. How much is there to know? Mean
-# and deviation of the three colours of the whole image, six numbers, and a random forest:
+# and deviation of the three colours of the whole image, six numbers, and a {term}`random forest`:
 
 # %%
 from alllib.checks.sheet import error_ratio, kept_scores

@@ -31,9 +31,9 @@ draws = 20000  # random test parts of the labelled images that are simulated
 # that earlier methods needed a person for, and applies one to C-NMC 2019.
 #
 # - **Images**: the three official phases, called training, validation and testing data.
-# - **Network**: VGG19 with frozen convolutions; a dense layer of 256 units, a {term}`dropout` and two
+# - **Network**: VGG19 with frozen {term}`convolutions <convolution>`; a {term}`dense layer` of 256 units, a {term}`dropout` and two
 #   outputs on top, which alone were trained.
-# - **Training**: judged by validation accuracy. Optimiser, loss, batch, epochs, scaling and the {term}`split`
+# - **Training**: judged by validation accuracy. {term}`Optimiser <optimiser>`, {term}`loss`, batch, epochs, scaling and the {term}`split`
 #   are not stated.
 # - **Result**: one confusion matrix and its accuracy, the highest of the five sources.
 #
@@ -140,11 +140,11 @@ say(find_claim(rows, "transfer-matrix-labels")["note"])
 #
 # ## Three numbers, eleven rows
 #
-# A convolution with a 3x3 window, $c$ channels in and $f$ filters has
+# A convolution with a 3x3 window, $c$ channels in and $f$ {term}`filters <filter>` has
 #
 # $$(3 \cdot 3 \cdot c + 1)\, f$$
 #
-# parameters, one of them a bias for each filter. The paper's table prints the channels, so that each
+# parameters, one of them a {term}`bias` for each filter. The paper's table prints the channels, so that each
 # row can be checked against its neighbour.
 
 # %%

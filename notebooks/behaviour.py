@@ -195,7 +195,7 @@ if named:
 # ## Is a probability a probability?
 #
 # Among images that a network calls {term}`ALL` with 90 %, nine of ten should be. The expected calibration
-# error is the mean distance from that. One number, the temperature, is fitted on the *validation*
+# error is the mean distance from that. One number, the {term}`temperature`, is fitted on the *validation*
 # part, and tried on the test part; people differ, so it need not carry over.
 
 # %%

@@ -51,7 +51,7 @@ say(
 # Both ways run in the same process, one after the other, several times; the figure is the ratio of
 # their median speeds. Before the first round both run once unmeasured, so that neither pays for
 # what the other finds ready, except where the start is what is measured. Peak memory and the cost
-# of a batch need processes of their own.
+# of a {term}`batch` need processes of their own.
 
 # %%
 style(report.target_table(), "What is measured, and what it should reach.")
@@ -93,9 +93,9 @@ if machines:
 #
 # **Reading** is measured without a network. Our feed gives shuffled batches of augmented pictures
 # as a training takes them: whole grey levels, which the first layer of the network scales. Keras's
-# reader decodes and resizes each file in each epoch; ours did that once, when the store was built.
+# reader decodes and resizes each file in each {term}`epoch`; ours did that once, when the store was built.
 #
-# **Training** compares a small network of three convolutions, the same on both sides. On two cores
+# **Training** compares a small network of three {term}`convolutions <convolution>`, the same on both sides. On two cores
 # its own arithmetic takes nearly all the time, so that even a slow feed would look good there; a
 # GPU, which computes much faster, is the harder test.
 #

@@ -41,8 +41,8 @@ rows = sorted(cost_rows(pools), key=lambda row: row["seconds"])
 # ## One training of each system
 #
 # All on the {term}`split` that keeps {term}`subjects <subject>` apart. *Operations* are counted from the layers, forwards, at
-# the input of the run; a training step costs about three times as many. *Images a second* are those
-# shown in training, with the validation after each epoch; the rest is what the machine made of it,
+# the input of the run; a training {term}`step` costs about three times as many. *Images a second* are those
+# shown in training, with the validation after each {term}`epoch`; the rest is what the machine made of it,
 # and another one would give other seconds.
 
 # %%

@@ -31,7 +31,7 @@ planted = 40  # copies planted to see how many are found
 # %% [markdown]
 # ## Identical files
 #
-# The official list of C-NMC 2019 gives a checksum of every file. Two files with one checksum
+# The official list of C-NMC 2019 gives a {term}`checksum` of every file. Two files with one checksum
 # are the same, byte for byte, so this search needs no image.
 
 # %%

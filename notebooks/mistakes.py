@@ -68,7 +68,7 @@ from alllib.tables import style
 # %% [markdown]
 # What all experiments share is prepared once: nineteen numbers per image, forests that were
 # cross-validated by image and by subject group, and small networks of the poster's kind with
-# their outputs after each epoch. The smears name no patients, so blocks of neighbouring file
+# their outputs after each {term}`epoch`. The smears name no patients, so blocks of neighbouring file
 # numbers stand in for them.
 
 # %%
@@ -202,7 +202,7 @@ say(
 # copies follow. The pictures are the same, and so are the classifier and its seed; which of the
 # two steps comes first is all that differs. (With the copies comes a second gain: a {term}`training part <part>`
 # of pictures shows nearly all of the images, one of images four fifths of them. Both follow from
-# the order.) The forest and the nearest neighbour see nineteen numbers, and a copy has exactly
+# the order.) The forest and the {term}`nearest neighbour <nearest neighbours>` see nineteen numbers, and a copy has exactly
 # those of its image; the thumbnail differs from its turned copies.
 # The last two rows multiply every image by four, not the smaller class alone.
 
@@ -384,7 +384,7 @@ say(tell_notes(found))
 # %% [markdown]
 # ## Metrics averaged over batches
 #
-# Recall and F1 are ratios. The public code behind the sheet computes them in each batch of 16
+# Recall and {term}`F1 <F1 score>` are ratios. The public code behind the sheet computes them in each {term}`batch` of 16
 # and averages {cite:p}`ball2023densenet`. Here a batch that lacks a class gives it a zero, as most
 # programs do that must not divide by zero.
 

@@ -155,7 +155,7 @@ if beside:
 # ## Of what scale that is
 #
 # The same rows: how many trainings, on what, and when. A network from random weights at a small
-# input, after a few epochs, says how it fares *there*, and nothing of the source's own run.
+# input, after a few {term}`epochs <epoch>`, says how it fares *there*, and nothing of the source's own run.
 
 # %%
 table = pooled_table(rows).reindex(columns=SCALE)

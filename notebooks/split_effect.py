@@ -58,7 +58,7 @@ forests = [
 #
 # The {term}`test part <part>` of one {term}`fold` holds few people, of the healthy class very few, and so its intervals
 # are wide. The second pair of columns counts the images of the honest split's validation part as
-# well. That part chose the epoch, just as the scored part does on the source's split, so the
+# well. That part chose the {term}`epoch`, just as the scored part does on the source's split, so the
 # comparison stays even; only the first column is free of any choice.
 #
 # An accuracy says nothing of a network that gives every image the same answer. Such a one may still

@@ -377,7 +377,7 @@ say(
 # ## Calibration
 #
 # Does a probability of 0.8 come true eight times in ten? The *reliability curve* compares the two,
-# the *expected calibration error* is their mean distance. One number, the *temperature*, makes all
+# the *expected calibration error* is their mean distance. One number, the *{term}`temperature`*, makes all
 # probabilities less or more sure without changing any decision. It is fitted on the validation part;
 # the functions refuse any other.
 
@@ -469,7 +469,7 @@ style(pd.DataFrame(rows), caption if rows else "No recorded network.")
 # %% [markdown]
 # ## A threshold is chosen, too
 #
-# One half is no law. A threshold for the largest balanced accuracy, or for a wanted {term}`sensitivity`, is
+# One half is no law. A {term}`threshold` for the largest balanced accuracy, or for a wanted {term}`sensitivity`, is
 # chosen on the validation part and then tried on the test part, once.
 
 # %%

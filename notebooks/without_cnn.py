@@ -33,7 +33,7 @@ folds = 5  # equal parts; each is the test part once
 #
 # Each takes some numbers of an image and one plain classifier. The settings were fixed beforehand
 # and never tuned: three hundred trees, at least two images in a leaf. {term}`Nucleus <nucleus>` area alone gets
-# logistic regression, because one number needs no more than one threshold; a forest would cut the
+# logistic regression, because one number needs no more than one {term}`threshold`; a forest would cut the
 # same number into steps. The corner is the top left square of an image, described by mean and
 # deviation of its three colours, as the whole image is.
 
