@@ -32,8 +32,8 @@ draws = 20000  # resamplings of the scored images for an interval
 #
 # - **Images**: the training phase of C-NMC 2019, cut 8 to 2 at random within each class, cropped from
 #   450 to 400 pixels, and augmented to 20,000 pictures by rotations and flips.
-# - **Networks**: four known ones and one of the authors' own, with convolutions in six blocks.
-# - **Training**: SGD at a rate of 2e-4, 100 epochs, batches of 30; the weights of the best validation
+# - **Networks**: four known ones and one of the authors' own, with {term}`convolutions <convolution>` in six blocks.
+# - **Training**: SGD at a rate of 2e-4, 100 {term}`epochs <epoch>`, {term}`batches <batch>` of 30; the weights of the best validation
 #   accuracy were kept.
 # - **Result**: a table of five accuracies.
 #
@@ -80,7 +80,7 @@ say(
 #
 # ## A good split, "without any bias"
 #
-# The article picks images at random so that the split be free of bias. That is right of many biases:
+# The article picks images at random so that the {term}`split` be free of bias. That is right of many biases:
 # of the order in a folder, or of a person's choice. It is wrong of the one that matters here, because
 # the images are not independent. We make that split of the official list.
 
@@ -251,7 +251,18 @@ style(
 # cells of known patients better than four others that were trained in unstated ways. How any of them
 # does on new patients it does not say.
 # :::
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("audit_article")
+
+# %% [markdown]
 # ## Summary
 #
 # - "At random" is unbiased for independent things only; cells of a patient are not.
@@ -269,6 +280,38 @@ style(
 # The difference of two independent accuracies strays by about $\sqrt{2a(1-a)/n}$. For a gap $d$ of
 # two such spreads, $n = 8a(1-a)/d^2$; with `a = values[1]` and `d = values[1] - values[2]` that is
 # more than ten million images: the two are the same.
+# ```
+#
+# ```{exercise}
+# :label: audit-article-closed-form
+# The intervals of the table were drawn. Compute them by the formula $a \pm 1.96\sqrt{a(1-a)/n}$ instead,
+# from `values` and `held`, and check that the two agree. Which pairs of networks have intervals that do
+# not meet?
+# ```
+#
+# ```{solution-start} audit-article-closed-form
+# :class: dropdown
+# ```
+#
+# The formula takes the accuracies of many samples for normal, which they nearly are with so many
+# images.
+
+# %% tags=["solution"]
+spread = np.sqrt(values * (1 - values) / held)
+assert (np.abs(values - 1.96 * spread - low) < spread / 2).all()
+assert (np.abs(values + 1.96 * spread - high) < spread / 2).all()
+apart = [
+    f"{names[a]} and {names[b]}"
+    for a in range(len(names))
+    for b in range(a)
+    if abs(values[a] - values[b]) > 1.96 * (spread[a] + spread[b])
+]
+say(f"Intervals that do not meet: {'; '.join(apart)}.")
+
+# %% [markdown]
+# Both ways take images for independent, so that both intervals are too narrow.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [the report](audit_report.ipynb) behind the article.

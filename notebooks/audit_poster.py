@@ -32,19 +32,19 @@ draws = 20000  # random orders of the test folder that are simulated
 # network, built from nothing, can tell leukemic from normal cells well enough to assist a physician. Its
 # code is public, so that more can be said here than the poster prints.
 #
-# - **Images**: C-NMC 2019, resized whole to 256 pixels and divided by 255; no crop, no
-#   augmentation.
+# - **Images**: C-NMC 2019, resized whole to 256 pixels and divided by 255; no {term}`crop`, no
+#   {term}`augmentation`.
 # - **Parts**: per class, the first quarter in the order in which folders were listed became the
-#   validation part and the rest the training part. The official preliminary phase is the test
+#   {term}`validation part <part>` and the rest the training part. The official preliminary phase is the test
 #   part. The final phase was not used.
-# - **Network**: two blocks of two 3x3 convolutions with 64 filters, each block followed by a
-#   pooling and a dropout; then one dense layer of 128 units, a dropout, and one output. [Its own
+# - **Network**: two blocks of two 3x3 {term}`convolutions <convolution>` with 64 {term}`filters <filter>`, each block followed by a
+#   {term}`pooling` and a {term}`dropout`; then one dense layer of 128 units, a dropout, and one output. [Its own
 #   page](two_by_two_cnn.ipynb) builds it.
-# - **Training**: RMSprop, chosen over Adam, and up to 100 epochs.
+# - **Training**: {term}`RMSprop`, chosen over {term}`Adam`, and up to 100 {term}`epochs <epoch>`.
 #
 # ## What we checked
 #
-# Each checkable statement is a claim of [the ledger](claims.ipynb). A check computes its own
+# Each checkable statement is a {term}`claim` of [the ledger](claims.ipynb). A check computes its own
 # value, here nearly always from the official file list or from the poster's own tables.
 
 # %%
@@ -96,7 +96,7 @@ show(
 
 # %% [markdown]
 # Nearly no image meets its own row. That many labels are right all the same has one reason: most
-# rows say ALL, and most images are ALL. If a share $p$ is ALL and the order says nothing, an image
+# rows say {term}`ALL`, and most images are ALL. If a share $p$ is ALL and the order says nothing, an image
 # gets its own class with probability
 #
 # $$p^2 + (1 - p)^2 .$$
@@ -142,7 +142,7 @@ style(
 )
 
 # %% [markdown]
-# It is always HEM, the normal cells. That fixes the whole matrix of the test, up to rounding.
+# It is always {term}`HEM`, the normal cells. That fixes the whole matrix of the test, up to rounding.
 
 # %%
 from alllib.checks.poster_scores import printed_confusion
@@ -217,7 +217,7 @@ say(
 
 # %% [markdown]
 # That is the surprising part. Cut in the order of names, the first quarter of each class is *nearly*
-# a split by patient, because the organisers' folds are: the validation figure of the poster may
+# a {term}`split` by patient, because the organisers' {term}`folds <fold>` are: the validation figure of the poster may
 # come closer to an honest one than that of any other source here. Whether it does hangs on how a
 # folder was listed, which nobody wrote down.
 #
@@ -285,7 +285,18 @@ style(
 # either direction; the printed row bears every trace of that join. Its network, its counts of images and its care to test on other patients are
 # sound.
 # :::
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("audit_poster")
+
+# %% [markdown]
 # ## Summary
 #
 # - Join tables by a key, never by position, and check the join on a case that you know.
@@ -303,6 +314,37 @@ style(
 # An answer is right by the joined label if label and answer are both right or both wrong. With the
 # share $a$ of right labels that is $0.83 a + 0.17 (1 - a)$; with
 # `a = (joined.true == joined.joined).mean()` it comes to a little over one half.
+# ```
+#
+# ```{exercise}
+# :label: audit-poster-key
+# Do the join of the test labels in both ways, by position and by the number in the file name. Each row
+# of `joined` is a file as a list by name gives it; `true` is its class, `joined` the class of the row that
+# it meets.
+# ```
+#
+# ```{solution-start} audit-poster-key
+# :class: dropdown
+# ```
+#
+# The label file is in the order of the numbers. By position its rows are taken as they come; by key
+# each file asks for the row of its own number.
+
+# %% tags=["solution"]
+label_file = joined.set_index("image").true.sort_index()
+by_position = label_file.to_numpy()
+by_key = label_file.loc[joined.image].to_numpy()
+assert (by_position == joined.joined.to_numpy()).all()
+assert (by_key == joined.true.to_numpy()).all()
+say(
+    f"Right labels by position: {(by_position == joined.true).mean():.1%}, "
+    f"by key: {(by_key == joined.true).mean():.0%}."
+)
+
+# %% [markdown]
+# A join by key also fails aloud where a file has no row, and a join by position never does.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [the transfer-learning paper](audit_transfer.ipynb), whose result is the highest of all.

@@ -15,7 +15,7 @@
 # data, and of its results what they are *of*: known patients, and mostly the smaller class.
 #
 # :::{admonition} Before you start
-# **You will learn** to count layers from parameter totals, to find which class a precision belongs to,
+# **You will learn** to count layers from parameter totals, to find which class a {term}`precision` belongs to,
 # and to tell three sets of images apart by their sizes.
 # **You need** [splits](splitting.ipynb), [augmentation](augmentation.ipynb) and [the page of the
 # network](proposed_model.ipynb); no image and no GPU. **Reading time**: about fifteen minutes.
@@ -34,8 +34,8 @@ draws = 20000  # resamplings of the confusion matrix for intervals
 # - **Images**: C-NMC 2019, training phase; shuffled within each class and cut 8 to 2; cropped from
 #   450 to 400 pixels; augmented to 20,000 pictures with Augmentor {cite:p}`bloice2019augmentor`.
 # - **Networks**: AlexNet, VGG16, ResNet-50, Inception-v3, and one of their own: six blocks of 3x3
-#   convolutions with batch normalisation, two dense layers with dropout, two outputs.
-# - **Training**: SGD at 2e-4, batches of 30, 100 epochs, the weights of the best validation accuracy.
+#   {term}`convolutions <convolution>` with {term}`batch normalisation`, two {term}`dense layers <dense layer>` with {term}`dropout`, two outputs.
+# - **Training**: SGD at 2e-4, batches of 30, 100 {term}`epochs <epoch>`, the weights of the best validation accuracy.
 # - **Result**: accuracies of five networks, and of their own also a confusion matrix, precision and
 #   recall.
 #
@@ -65,7 +65,7 @@ style(
 # ## Thirteen convolutions
 #
 # The text counts 14 convolutions in six blocks and does not say which block has how many; the layer
-# table starts at block 4. But it prints two totals of the convolutional part. With bias and batch
+# table starts at block 4. But it prints two totals of the convolutional part. With {term}`bias` and batch
 # normalisation a 3x3 convolution from $c$ channels to $f$ filters has
 #
 # $$\underbrace{(9c + 1)f}_{\text{convolution}} + \underbrace{4f}_{\text{normalisation}}$$
@@ -224,7 +224,7 @@ say(
 )
 
 # %% [markdown]
-# They are not. By their number the images of this matrix are those that chose the checkpoint, and in a
+# They are not. By their number the images of this matrix are those that chose the {term}`checkpoint`, and in a
 # split like the printed one each shows a cell of a patient that was trained on:
 
 # %% tags=["hide-input"]
@@ -267,7 +267,7 @@ say(
 # %% [markdown]
 # ## Pictures that are copies
 #
-# Augmentation is there so that the network never sees the same picture twice. The listing turns by 90
+# {term}`Augmentation <augmentation>` is there so that the network never sees the same picture twice. The listing turns by 90
 # and 270 degrees and mirrors both ways, each with probability one half. Whatever is drawn, the result
 # is one of the eight symmetries of the square, and one of the eight is the picture itself.
 
@@ -294,7 +294,7 @@ for name in (
 # ## What stays open
 #
 # The stored network and the list of its held-out files would settle nearly all of it; a run of the
-# whole recipe, split by subject group, what its accuracy is on new patients.
+# whole recipe, split by {term}`subject group <group>`, what its accuracy is on new patients.
 
 # %%
 style(
@@ -318,7 +318,18 @@ style(
 # matrix. By all that is printed they are numbers of cells of known patients that chose the checkpoint,
 # and not of a test.
 # :::
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("audit_report")
+
+# %% [markdown]
 # ## Summary
 #
 # - Totals of parameters determine a network more surely than a text does.
@@ -335,6 +346,37 @@ style(
 # :class: dropdown
 # `cells[0].sum() / cells.sum()` is the accuracy and the precision of ALL; its recall is 1. The recall
 # of HEM is 0, and its precision is not defined: nothing was called HEM.
+# ```
+#
+# ```{exercise}
+# :label: audit-report-fourteen
+# The text of the report counts one convolution more than fit its totals. How near does any way to
+# place that many come? Use `found`, `fits` and `total`.
+# ```
+#
+# ```{solution-start} audit-report-fourteen
+# :class: dropdown
+# ```
+#
+# Of the ways with one convolution more than the fitting one, the one with the least difference from
+# the printed total is looked for.
+
+# %% tags=["solution"]
+more = found[found.convolutions == fits.convolutions.iloc[0] + 1]
+miss = (more.parameters - total).abs()
+nearest = more.loc[miss.idxmin()]
+assert len(fits) == 1
+assert miss.min() > 0
+say(
+    f"The nearest way with {nearest.convolutions} convolutions "
+    f"({nearest['in blocks 1 to 6']}) has {nearest.parameters:,} parameters and "
+    f"misses the printed total by {miss.min():,}."
+)
+
+# %% [markdown]
+# A total of so many digits is hardly met by chance: that is why it can decide between texts.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [the poster](audit_poster.ipynb), whose test score is the lowest of all.

@@ -12,7 +12,7 @@
 # # The project sheet
 #
 # *Of which images are the metrics of the sheet, and what do they average?* The digits of one figure
-# answer both: of the validation part, and of batches.
+# answer both: of the {term}`validation part <part>`, and of {term}`batches <batch>`.
 #
 # :::{admonition} Before you start
 # **You will learn** what the sheet did, why a faultless network can have a recall below 1, and how
@@ -28,13 +28,13 @@ draws = 20000  # shuffles of the validation part that are simulated
 # ## What the sheet is
 #
 # A project sheet of one page {cite:p}`ball2023densenet` that follows a published system
-# {cite:p}`ghaderzadeh2022fast`. It is the only source here on other images, B-ALL
+# {cite:p}`ghaderzadeh2022fast`. It is the only source here on other images, {term}`B-ALL`
 # {cite:p}`aria2021ball`: four classes of B-cell precursors, one of them benign.
 #
 # - **Images**: 224 pixels wide, scaled to the range 0 to 1; brightness, contrast, rotation and
 #   flips are varied.
-# - **Network**: DenseNet-201 with ImageNet weights, two dense layers, four outputs.
-# - **Training**: Adam, 40 epochs, L2 and dropout.
+# - **Network**: DenseNet-201 with {term}`ImageNet` weights, two {term}`dense layers <dense layer>`, four outputs.
+# - **Training**: {term}`Adam`, 40 {term}`epochs <epoch>`, L2 and {term}`dropout`.
 # - **Result**: pictures. The figures below are those of the public code, whose log shows every epoch;
 #   another version of the sheet beside that code prints them rounded.
 #
@@ -127,7 +127,7 @@ say(
 )
 
 # %% [markdown]
-# The averaging does the work no favour: its network was *better* than its recall, precision and F1
+# The averaging does the work no favour: its network was *better* than its recall, {term}`precision` and F1
 # say.
 #
 # ## Five digits that exclude a test set
@@ -216,8 +216,8 @@ say(
 # ## What colour alone scores
 #
 # No name or list tells which image is of which patient, so no split by patient can be made, and the
-# score of any network includes what it knows of a patient's stain. How much is there to know? Mean
-# and deviation of the three colours of the whole image, six numbers, and a random forest:
+# score of any network includes what it knows of a patient's {term}`stain`. How much is there to know? Mean
+# and deviation of the three colours of the whole image, six numbers, and a {term}`random forest`:
 
 # %%
 from alllib.checks.sheet import error_ratio, kept_scores
@@ -261,7 +261,7 @@ say(
 # %% [markdown]
 # ## What is good about it
 #
-# The sheet starts from a published system and names it. Augmentation is named, and regularisation.
+# The sheet starts from a published system and names it. {term}`Augmentation <augmentation>` is named, and regularisation.
 # Its code is public *with the log of every epoch*: without that, neither the averaging nor the part
 # could have been found. And the last epoch is reported, not the best one.
 #
@@ -293,7 +293,18 @@ style(
 # most images right and make several times as many errors, so the accuracy does not tell what the
 # network sees. Its parts are drawn from neighbouring images, so it does not tell of new patients.
 # :::
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("audit_sheet")
+
+# %% [markdown]
 # ## Summary
 #
 # - Collect answers over a whole part, and compute a metric once.
@@ -310,6 +321,40 @@ style(
 # Change the edges: `edges = np.arange(size, len(classes), size)` for several sizes, and take the
 # mean of `faultless_recall` over shuffles. With batches of 64 hardly a class lacks in a full batch;
 # what is left comes from a small last one. With a single batch the recall is 1.
+# ```
+#
+# ```{exercise}
+# :label: audit-sheet-expected
+# The mean recall of a faultless network was simulated. Compute it exactly: a class with $n$ of $N$
+# images lacks in a random batch of $m$ with probability $\binom{N-n}{m} / \binom{N}{m}$. Average over
+# classes and batches, and compare with `expected_recall()`.
+# ```
+#
+# ```{solution-start} audit-sheet-expected
+# :class: dropdown
+# ```
+#
+# Each batch, taken by itself, is a random draw of its size. An entry is 1 where the class is there,
+# and 0 where it lacks.
+
+# %% tags=["solution"]
+from math import comb
+
+from alllib.checks.sheet_batches import expected_recall
+
+total = len(classes)
+entries = [
+    1 - comb(total - count, batch) / comb(total, batch)
+    for batch in batches(total)
+    for count in sizes.values()
+]
+assert np.isclose(np.mean(entries), expected_recall())
+assert abs(np.mean(entries) - np.mean(recalls)) < 0.02
+
+# %% [markdown]
+# The simulation is not needed, then. It is a check of the formula, and the formula one of it.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [the ledger](claims.ipynb), with the claims of all five sources.

@@ -31,9 +31,9 @@ draws = 20000  # random test parts of the labelled images that are simulated
 # that earlier methods needed a person for, and applies one to C-NMC 2019.
 #
 # - **Images**: the three official phases, called training, validation and testing data.
-# - **Network**: VGG19 with frozen convolutions; a dense layer of 256 units, a dropout and two
+# - **Network**: VGG19 with frozen {term}`convolutions <convolution>`; a {term}`dense layer` of 256 units, a {term}`dropout` and two
 #   outputs on top, which alone were trained.
-# - **Training**: judged by validation accuracy. Optimiser, loss, batch, epochs, scaling and the split
+# - **Training**: judged by validation accuracy. {term}`Optimiser <optimiser>`, {term}`loss`, batch, epochs, scaling and the {term}`split`
 #   are not stated.
 # - **Result**: one confusion matrix and its accuracy, the highest of the five sources.
 #
@@ -99,8 +99,8 @@ say(find_claim(rows, "transfer-confusion")["note"])
 
 # %% [markdown]
 # That the sums agree suggests both test phases. But the classes of the final phase were never published, so that
-# nobody outside can fill such a matrix with them. And the images of the matrix are half ALL, half
-# HEM, to a single image. How likely is that, if they were drawn from images with a known class?
+# nobody outside can fill such a matrix with them. And the images of the matrix are half {term}`ALL`, half
+# {term}`HEM`, to a single image. How likely is that, if they were drawn from images with a known class?
 
 # %%
 import numpy as np
@@ -134,17 +134,17 @@ say(find_claim(rows, "transfer-matrix-labels")["note"])
 # %% [markdown]
 # Two ways lead to classes of one size. One can leave images of the larger class out, or fill up
 # the smaller one with copies. If the copies are made *before* the split, one image stands both in the
-# training part and in the part that is scored; a network then needs to remember and not to recognise.
+# {term}`training part <part>` and in the part that is scored; a network then needs to remember and not to recognise.
 # That would explain the even margins and the accuracy at once. It is *an* explanation; the paper
 # names none. [The laboratory](mistakes.ipynb) measures what this mistake is worth.
 #
 # ## Three numbers, eleven rows
 #
-# A convolution with a 3x3 window, $c$ channels in and $f$ filters has
+# A convolution with a 3x3 window, $c$ channels in and $f$ {term}`filters <filter>` has
 #
 # $$(3 \cdot 3 \cdot c + 1)\, f$$
 #
-# parameters, one of them a bias for each filter. The paper's table prints the channels, so that each
+# parameters, one of them a {term}`bias` for each filter. The paper's table prints the channels, so that each
 # row can be checked against its neighbour.
 
 # %%
@@ -194,7 +194,7 @@ say(f"Of the accuracy itself: {arithmetic['note']}")
 # balanced accuracy and F1 nearly are one number.
 #
 # Beside it, what [needs no network](without_cnn.ipynb). The kept measurement splits the images at
-# hand image by image, with the shares of our recipe.
+# hand image by image, with the shares of our {term}`recipe`.
 
 # %%
 import pandas as pd
@@ -239,7 +239,7 @@ say(
 #
 # The paper states the sizes of all three phases rightly, where others do not; it prints the whole
 # confusion matrix and not the accuracy alone, without which nothing of the above could be said; and
-# its idea is sound: a frozen pretrained network with a new head is a usual and cheap start.
+# its idea is sound: a frozen pretrained network with a new {term}`head` is a usual and cheap start.
 #
 # ## What stays open
 #
@@ -267,7 +267,18 @@ style(
 # The network can be built again and is described rightly, misprints apart; its result cannot be traced
 # to images whose classes are known. Until they are named, nobody can say what the figure estimates.
 # :::
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("audit_transfer")
+
+# %% [markdown]
 # ## Summary
 #
 # - Add up the rows of a confusion matrix before you read its diagonal.
@@ -285,6 +296,36 @@ style(
 # None that is drawn at random or with the shares of the classes: about two thirds of each are ALL.
 # Only drawing the same number from each class gives equal margins: then images of ALL are left out,
 # or images of HEM are copied.
+# ```
+#
+# ```{exercise}
+# :label: audit-transfer-spread
+# How far from an even share do random parts of the labelled images lie, in standard deviations? Draws
+# without replacement have the variance $n p (1-p) (N-n)/(N-1)$ of the number of ALL images. Check the
+# formula on `drawn`.
+# ```
+#
+# ```{solution-start} audit-transfer-spread
+# :class: dropdown
+# ```
+#
+# Here $N$ is the number of labelled images, $n$ that of the matrix and $p$ the share of ALL.
+
+# %% tags=["solution"]
+whole = len(classes)
+share = ill / whole
+variance = size * share * (1 - share) * (whole - size) / (whole - 1)
+spread = np.sqrt(variance)
+assert abs(drawn.std() / spread - 1) < 0.2
+away = (share - 0.5) * size / spread
+say(
+    f"An even matrix lies {away:.0f} standard deviations from the mean of them."
+)
+
+# %% [markdown]
+# So an even matrix does not come about by chance; somebody or something made the classes even.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [the project sheet](audit_sheet.ipynb), on other images.

@@ -16,7 +16,7 @@
 # recorded runs on the real images; nothing is trained here.
 #
 # :::{admonition} Before you start
-# **You will learn** to look behind an accuracy: curves, confusion, subjects, calibration and
+# **You will learn** to look behind an accuracy: curves, confusion, subjects, {term}`calibration` and
 # common errors. **You need** [the results](results.ipynb); no GPU.
 # **Reading time**: about fifteen minutes.
 # :::
@@ -148,7 +148,7 @@ if pools:
 # ## Subject by subject
 #
 # The cells of one person resemble each other, so errors come in heaps. Each column is a subject
-# group of the test part; beside the networks stands the forest on
+# group of the {term}`test part <part>`; beside the networks stands the forest on
 # [a handful of numbers](without_cnn.ipynb).
 
 # %%
@@ -194,8 +194,8 @@ if named:
 # %% [markdown]
 # ## Is a probability a probability?
 #
-# Among images that a network calls ALL with 90 %, nine of ten should be. The expected calibration
-# error is the mean distance from that. One number, the temperature, is fitted on the *validation*
+# Among images that a network calls {term}`ALL` with 90 %, nine of ten should be. The expected calibration
+# error is the mean distance from that. One number, the {term}`temperature`, is fitted on the *validation*
 # part, and tried on the test part; people differ, so it need not carry over.
 
 # %%
@@ -257,7 +257,7 @@ if calibrated:
 #
 # Cohen's kappa of the errors is 1 where two systems fail on the same images, and 0 where their
 # errors meet as often as by chance. Systems that fail together have the same weakness, or the
-# images have: wrong labels, poor stain, an unusual person. A system that only ever names one class
+# images have: wrong labels, poor {term}`stain`, an unusual person. A system that only ever names one class
 # is left out: it fails on every image of the other.
 
 # %%
@@ -318,7 +318,18 @@ if pools and varied:
 # :class: warning
 # No number on this page says how well a patient would be diagnosed.
 # :::
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("behaviour")
+
+# %% [markdown]
 # ## Summary
 #
 # - Errors come by person: a mean over cells hides whom a system fails.
@@ -333,6 +344,36 @@ if pools and varied:
 # ```{solution} behaviour-kappa
 # :class: dropdown
 # Between none and 10 %. By chance 1 % would be expected, where kappa is 0.
+# ```
+#
+# ```{exercise}
+# :label: behaviour-by-hand
+# Compute Cohen's kappa of the errors of two systems by hand, and compare it with `kappas`. It is the
+# agreement beyond chance as a share of what is possible beyond chance, $(a - e) / (1 - e)$, with the
+# observed agreement $a$ and the expected one $e$.
+# ```
+#
+# ```{solution-start} behaviour-by-hand
+# :class: dropdown
+# ```
+#
+# Two systems agree on an image when both fail on it or neither does. By chance, both happen with
+# the product of the two shares.
+
+# %% tags=["solution"]
+if pools and len(varied) > 1:
+    one, two = (rights[title].lt(0.5) for title in varied[:2])
+    agreed = (one == two).mean()
+    first, second = one.mean(), two.mean()
+    chance = first * second + (1 - first) * (1 - second)
+    known = kappas.loc[varied[0], varied[1]]
+    if pd.notna(known):
+        assert abs((agreed - chance) / (1 - chance) - known) < 1e-9
+
+# %% [markdown]
+# Where a system makes no error, there is nothing to agree on, and the table has no value.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [what it costs](cost.ipynb).

@@ -51,7 +51,7 @@ say(
 # Both ways run in the same process, one after the other, several times; the figure is the ratio of
 # their median speeds. Before the first round both run once unmeasured, so that neither pays for
 # what the other finds ready, except where the start is what is measured. Peak memory and the cost
-# of a batch need processes of their own.
+# of a {term}`batch` need processes of their own.
 
 # %%
 style(report.target_table(), "What is measured, and what it should reach.")
@@ -59,7 +59,7 @@ style(report.target_table(), "What is measured, and what it should reach.")
 # %% [markdown]
 # Why these targets: a network cannot be trained faster than on a batch that already lies in memory,
 # so `fit_vs_resident_batch` is at most about one, and what it lacks is the price of feeding. A
-# store cannot be built faster than its images are decoded. Where there is no such limit, the way
+# {term}`store` cannot be built faster than its images are decoded. Where there is no such limit, the way
 # that a user would otherwise take is the measure: Keras's reader of folders, Augmentor's files, a
 # loop over scikit-learn, or all images as one array in memory.
 
@@ -93,9 +93,9 @@ if machines:
 #
 # **Reading** is measured without a network. Our feed gives shuffled batches of augmented pictures
 # as a training takes them: whole grey levels, which the first layer of the network scales. Keras's
-# reader decodes and resizes each file in each epoch; ours did that once, when the store was built.
+# reader decodes and resizes each file in each {term}`epoch`; ours did that once, when the store was built.
 #
-# **Training** compares a small network of three convolutions, the same on both sides. On two cores
+# **Training** compares a small network of three {term}`convolutions <convolution>`, the same on both sides. On two cores
 # its own arithmetic takes nearly all the time, so that even a slow feed would look good there; a
 # GPU, which computes much faster, is the harder test.
 #
@@ -132,6 +132,16 @@ if not measured:
     )
 
 # %% [markdown]
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("benchmarks")
+
+# %% [markdown]
 # ## Summary
 #
 # - A speed says little; a ratio, measured in turns against a known way, says more.
@@ -149,6 +159,46 @@ if not measured:
 # Reading is a small part of a step of training. However much faster it becomes, a step lasts as
 # long as the arithmetic of the network: once reading is hidden behind that, more speed in reading
 # changes nothing.
+# ```
+#
+# ```{exercise}
+# :label: benchmarks-behind
+# Reading can wait until a step is done, or go on behind it. How many images a second does either
+# give, with Keras's reader and with ours? Take the speed of arithmetic alone from the peer of
+# `fit_vs_resident_batch_64`, and the two speeds of reading from `read_vs_keras_directory_64`.
+# ```
+#
+# ```{solution-start} benchmarks-behind
+# :class: dropdown
+# ```
+#
+# One after the other, the times of an image add up. Behind each other, the slower of the two sets the
+# pace.
+
+# %% tags=["solution"]
+for one in machines:
+    keys = ("fit_vs_resident_batch_64", "read_vs_keras_directory_64")
+    pair = [one["figures"].get(key) or {} for key in keys]
+    if any(figure.get("value") is None for figure in pair):
+        continue  # not measured there
+    arithmetic, told = pair[0]["peer"], []
+    for who, reading in (
+        ("Keras", pair[1]["peer"]),
+        ("ours", pair[1]["ours"]),
+    ):
+        waiting = 1 / (1 / arithmetic + 1 / reading)
+        behind = min(arithmetic, reading)
+        assert 0.499 * behind <= waiting <= behind
+        told.append(f"{who} {waiting:,.0f} and {behind:,.0f}")
+    say(
+        f"{one['name']}, waiting and behind, images a second: {'; '.join(told)}."
+    )
+
+# %% [markdown]
+# Reading behind the arithmetic at most doubles the speed, and it gains most where both take equally
+# long.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [how to report a result](reporting.ipynb).

@@ -16,7 +16,7 @@
 # beside it, and what follows.
 #
 # :::{admonition} Before you start
-# **You will learn** what a claim is, how it is checked, and what its status does and does not say.
+# **You will learn** what a {term}`claim` is, how it is checked, and what its status does and does not say.
 # **You need** no image and no GPU: a check computes from the official file list, from a network
 # that it builds, or from measurements that are kept with the book. **Reading time**: five minutes,
 # and as long as you like in the table.
@@ -38,7 +38,7 @@ source = ""  # key of one source, like mir2019report; empty: all five
 # | confirmed | the check's value is the printed one, within the rounding or tolerance that the row names |
 # | contradicted | data, arithmetic, code or the literature say otherwise |
 # | inconsistent | it cannot stand beside another claim of the same or another source; where it can be told, the row says which of the two holds |
-# | reproduced | a run with every setting of the source gives the same result, by [a written rule](uncertainty.ipynb) |
+# | reproduced | a {term}`run` with every setting of the source gives the same result, by [a written rule](uncertainty.ipynb) |
 # | not reproduced | such a run gives another result |
 # | cannot be known | the check lacks something, and the row says what would settle it |
 #
@@ -149,7 +149,18 @@ HTML(ledger_html(rows, bibliography="../book/bibliography.html"))
 # A row is about one statement. How statements hang together, and what it means for a reader who
 # wants to build on a source, is told in the audit of that source. What was neither stated nor
 # implied has no row: a source that says less has fewer claims that can fail.
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("claims")
+
+# %% [markdown]
 # ## Summary
 #
 # - A claim has a place, a printed value, a check and a status.
@@ -167,6 +178,39 @@ HTML(ledger_html(rows, bibliography="../book/bibliography.html"))
 # :class: dropdown
 # `alllib claims --source mir2019report --json` gives every row of the report; keep those whose
 # `status` is `inconsistent`.
+# ```
+#
+# ```{exercise}
+# :label: claims-kinds
+# Of the statements that could be decided, which kind holds most often, and which least? Count with
+# `checked` and `holding`, and say why a share by kind has to be read with its number.
+# ```
+#
+# ```{solution-start} claims-kinds
+# :class: dropdown
+# ```
+#
+# Each row names its kind, so two counters are enough; a kind of which nothing holds counts zero.
+
+# %% tags=["solution"]
+from collections import Counter
+
+decided_of = Counter(row["kind"] for row in checked)
+held_of = Counter(row["kind"] for row in holding)
+shares = {kind: held_of[kind] / n for kind, n in decided_of.items()}
+assert sum(decided_of.values()) == len(checked)
+assert all(0 <= share <= 1 for share in shares.values())
+say(
+    "; ".join(
+        f"{kind}: {held_of[kind]} of {decided_of[kind]}"
+        for kind in sorted(shares, key=shares.get, reverse=True)
+    )
+)
+
+# %% [markdown]
+# Some kinds have a handful of rows, and one row more would change their share a great deal.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [the verdict](verdict.ipynb) on 61, 93 and 99 %.

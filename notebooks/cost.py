@@ -40,9 +40,9 @@ rows = sorted(cost_rows(pools), key=lambda row: row["seconds"])
 # %% [markdown]
 # ## One training of each system
 #
-# All on the split that keeps subjects apart. *Operations* are counted from the layers, forwards, at
-# the input of the run; a training step costs about three times as many. *Images a second* are those
-# shown in training, with the validation after each epoch; the rest is what the machine made of it,
+# All on the {term}`split` that keeps {term}`subjects <subject>` apart. *Operations* are counted from the layers, forwards, at
+# the input of the run; a training {term}`step` costs about three times as many. *Images a second* are those
+# shown in training, with the validation after each {term}`epoch`; the rest is what the machine made of it,
 # and another one would give other seconds.
 
 # %%
@@ -81,14 +81,25 @@ if rows:
     )
 
 # %% [markdown]
-# The frozen network of transfer learning is a case of its own: its layers are computed once for
-# each image, and its epochs only train the head. So its images a second are those of the head.
+# The frozen network of {term}`transfer learning` is a case of its own: its layers are computed once for
+# each image, and its epochs only train the {term}`head`. So its images a second are those of the head.
 #
 # :::{admonition} Not a medical device
 # :class: warning
 # No number on this page says how well a patient would be diagnosed.
 # :::
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("cost")
+
+# %% [markdown]
 # ## Summary
 #
 # - Operations belong to a network and its input, seconds to a machine.
@@ -102,6 +113,40 @@ if rows:
 # ```{solution} cost-input
 # :class: dropdown
 # By the ratio of the areas: $(224 / 64)^2 = 12.25$, as the maps grow with the image.
+# ```
+#
+# ```{exercise}
+# :label: cost-front
+# A system is worth a look if no other one is both faster and more accurate. Find those systems in
+# `rows`. Which two are always among them?
+# ```
+#
+# ```{solution-start} cost-front
+# :class: dropdown
+# ```
+#
+# Nobody is faster than the fastest, and nobody more accurate than the most accurate; so these two
+# always stay. The rows are sorted by time.
+
+# %% tags=["solution"]
+if rows:
+    front = [
+        one["title"]
+        for one in rows
+        if not any(
+            other["seconds"] < one["seconds"]
+            and other["value"] > one["value"]
+            for other in rows
+        )
+    ]
+    assert rows[0]["title"] in front
+    assert max(rows, key=lambda row: row["value"])["title"] in front
+
+# %% [markdown]
+# Systems that are left out cost more and score less than some other one, on this machine and this
+# split. The intervals are not looked at here: a small lead in accuracy may be chance.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [how fast, and against what](benchmarks.ipynb).

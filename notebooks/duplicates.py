@@ -13,7 +13,7 @@
 #
 # *How many images show a cell that another image shows too, and under whose name?* A cell that
 # is trained on and scored on at once is no test, even where the two images belong to two
-# subject names.
+# {term}`subject` names.
 #
 # :::{admonition} Before you start
 # **You will learn** how copies of an image are found, byte by byte, pixel by pixel and when the
@@ -31,7 +31,7 @@ planted = 40  # copies planted to see how many are found
 # %% [markdown]
 # ## Identical files
 #
-# The official list of C-NMC 2019 gives a checksum of every file. Two files with one checksum
+# The official list of C-NMC 2019 gives a {term}`checksum` of every file. Two files with one checksum
 # are the same, byte for byte, so this search needs no image.
 
 # %%
@@ -84,13 +84,13 @@ say(
 )
 
 # %% [markdown]
-# No subject name stands in two official folds {cite:p}`mourya2019cnmc`. A
+# No subject name stands in two official {term}`folds <fold>` {cite:p}`mourya2019cnmc`. A
 # pair under two names in two folds means that this holds for the names and not for the cells.
 
 # %% [markdown]
 # ## Names and groups
 #
-# Two names that share a cell are put into one *group*, and so is a third that shares one with
+# Two names that share a cell are put into one *{term}`group`*, and so is a third that shares one with
 # either. The package ships such a table for all training subjects; it was made from the complete
 # training set and the preliminary test phase, not all of which can be had by everyone.
 
@@ -127,7 +127,7 @@ say(
 #    eight symmetries of the square, are candidates.
 # 2. *Screening.* Two small textures are laid over each other in every position.
 # 3. *Comparison.* The pair is decoded again, turned, moved and compared pixel by pixel inside both
-#    nuclei. What counts is the *likeness*: the correlation of structures between about
+#    {term}`nuclei <nucleus>`. What counts is the *likeness*: the correlation of structures between about
 #    2 and 8 pixels, which is chromatin. Outline and shading are left out: all nuclei are round.
 #
 # Where does one cell end and a chance likeness begin? Had images of C-NMC been turned, pairs that
@@ -379,7 +379,7 @@ style(table, "Planted copies: recall and precision with 95 % intervals.")
 # ## What it does to a split
 #
 # An image that is scored and shows a cell that was trained on is a *twin*. How many there are
-# depends on the protocol.
+# depends on the {term}`protocol`.
 
 # %%
 rows = [{"images are": "live", **row} for row in found["leaks"]]
@@ -471,9 +471,20 @@ if kept["ball2021"]:
 #
 # The files do not say *why* two names share cells. One person may have been recorded at two
 # visits, a slide may have been labelled twice, or files may have been sorted wrongly; each would
-# look the same here. Only the organisers' records could tell. For a split it makes no
+# look the same here. Only the organisers' records could tell. For a {term}`split` it makes no
 # difference: the cells are the same.
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("duplicates")
+
+# %% [markdown]
 # ## Summary
 #
 # - Identical files are found from a list of checksums; a cell shown again needs the pixels.
@@ -492,6 +503,44 @@ if kept["ball2021"]:
 # :class: dropdown
 # `duplicates.compared.query("likeness > .5").symmetry.ne(0).value_counts()`. By chance, each of
 # the eight orientations is equally likely, so a seventh of the turned ones.
+# ```
+#
+# ```{exercise}
+# :label: duplicates-groups
+# Join the subject names of the official list by hand, from `listed.cross_subject_pairs` alone: names
+# that share a file become one group, and so does a third that shares one with either. Are names that you
+# join ever apart in the table that ships?
+# ```
+#
+# ```{solution-start} duplicates-groups
+# :class: dropdown
+# ```
+#
+# Each name starts in a set of its own. A pair unites two sets, and every member gets the united one,
+# so that chains are followed without any further step.
+
+# %% tags=["solution"]
+found_by_hand = {name: {name} for name in official.subject.unique()}
+for pair in listed.cross_subject_pairs.itertuples():
+    united = (
+        found_by_hand[pair.first_subject] | found_by_hand[pair.second_subject]
+    )
+    for name in united:
+        found_by_hand[name] = united
+own = {frozenset(members) for members in found_by_hand.values()}
+shipped = dict(zip(official.subject, official.group, strict=True))
+assert sum(map(len, own)) == len(found_by_hand)
+assert all(len({shipped[name] for name in names}) == 1 for names in own)
+say(
+    f"Identical files alone join {len(found_by_hand)} names to {len(own)} groups; "
+    f"the table that ships has {official.group.nunique()}."
+)
+
+# %% [markdown]
+# They are not. The table may join more than identical files do, because it was also made from cells
+# that were found in other pixels.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [how sure a number is](uncertainty.ipynb).

@@ -35,9 +35,9 @@ side = 32  # their input in pixels
 
 # %% [markdown]
 # Every experiment changes one thing: the same images are scored without the mistake and with it.
-# (Two rows compare something else, and say so: the shares of two classes that a crop clips, and
-# the share of copies.) The difference gets a 95 % interval by drawing subject groups again and
-# again; where a mistake acts through training, the repeats (seeds, or deals of the folds) are drawn
+# (Two rows compare something else, and say so: the shares of two classes that a {term}`crop` clips, and
+# the share of copies.) The difference gets a 95 % interval by drawing {term}`subject groups <group>` again and
+# again; where a mistake acts through training, the repeats (seeds, or deals of the {term}`folds <fold>`) are drawn
 # too, and what was chosen is chosen again. All intervals here are percentiles of what was drawn;
 # [how sure a number is](uncertainty.ipynb) shows that with few groups these are too narrow, and
 # with a handful of repeats they are rough besides. A difference whose interval holds zero is a
@@ -68,7 +68,7 @@ from alllib.tables import style
 # %% [markdown]
 # What all experiments share is prepared once: nineteen numbers per image, forests that were
 # cross-validated by image and by subject group, and small networks of the poster's kind with
-# their outputs after each epoch. The smears name no patients, so blocks of neighbouring file
+# their outputs after each {term}`epoch`. The smears name no patients, so blocks of neighbouring file
 # numbers stand in for them.
 
 # %%
@@ -139,7 +139,7 @@ for name, kind in (("by image", "image"), ("by group", "apart")):
     say(f"Folds {name}: accuracy {right.mean():.3f}.")
 
 # %% [markdown]
-# The network is tested more sharply. Of each test subject half of the images is scored. Its twin
+# The network is tested more sharply. Of each test {term}`subject` half of the images is scored. Its twin
 # has the other half among its training images, in place of as many images of other people:
 # nothing else differs.
 
@@ -200,9 +200,9 @@ say(
 # %% [markdown]
 # We score every picture once in five folds: of pictures (the mistake), and of images, which all
 # copies follow. The pictures are the same, and so are the classifier and its seed; which of the
-# two steps comes first is all that differs. (With the copies comes a second gain: a training part
+# two steps comes first is all that differs. (With the copies comes a second gain: a {term}`training part <part>`
 # of pictures shows nearly all of the images, one of images four fifths of them. Both follow from
-# the order.) The forest and the nearest neighbour see nineteen numbers, and a copy has exactly
+# the order.) The forest and the {term}`nearest neighbour <nearest neighbours>` see nineteen numbers, and a copy has exactly
 # those of its image; the thumbnail differs from its turned copies.
 # The last two rows multiply every image by four, not the smaller class alone.
 
@@ -371,7 +371,7 @@ style(
 # That is the mild case, in which no part shares a person with another. Where validation images
 # were dealt from those that are learned, they show persons who are known. There each image is
 # scored twice, as test of a forest that has not seen its person and as validation of one that has:
-# the split by image once more, seen from the validation part.
+# the {term}`split` by image once more, seen from the validation part.
 
 # %%
 table, found = measure("validation", scene)
@@ -384,7 +384,7 @@ say(tell_notes(found))
 # %% [markdown]
 # ## Metrics averaged over batches
 #
-# Recall and F1 are ratios. The public code behind the sheet computes them in each batch of 16
+# Recall and {term}`F1 <F1 score>` are ratios. The public code behind the sheet computes them in each {term}`batch` of 16
 # and averages {cite:p}`ball2023densenet`. Here a batch that lacks a class gives it a zero, as most
 # programs do that must not divide by zero.
 
@@ -419,7 +419,7 @@ say(tell_notes(found))
 # %% [markdown]
 # ## Dropout left on
 #
-# A network has two modes. In the one for training, dropout switches units off at random; the
+# A network has two modes. In the one for training, {term}`dropout` switches units off at random; the
 # public code behind the sheet scores in it {cite:p}`ball2023densenet`. In Keras the mistake is one word,
 # `network(images, training=True)`.
 
@@ -479,7 +479,7 @@ say(f"{tell_effect(effect)} {tell_notes(found)}")
 # %% [markdown]
 # ## A crop that clips one class more
 #
-# The report crops to 400 pixels and says that no nucleus is cut
+# The report crops to 400 pixels and says that no {term}`nucleus` is cut
 # {cite:p}`mir2019report,mir2019article`. [The page on cropping](cropping.ipynb) counts. A crop to
 # 224 pixels, the input of many networks, was made by none of the five works; it shows where a
 # harmless step turns into a leak.
@@ -517,7 +517,7 @@ say(tell_notes(found))
 # ## Size and colour as shortcuts
 #
 # None of the five works shows what plain numbers reach. So one cannot tell whether its network
-# sees morphology, or the size of the nucleus and the stain of the slide. We score our networks
+# sees morphology, or the size of the nucleus and the {term}`stain` of the slide. We score our networks
 # again on test images without the one or the other, and train them again without size.
 
 # %%
@@ -636,6 +636,16 @@ say(
 )
 
 # %% [markdown]
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("mistakes")
+
+# %% [markdown]
 # ## Summary
 #
 # - A mistake is measured by making it, alone, on the same images.
@@ -654,6 +664,39 @@ say(
 # :class: dropdown
 # It can only grow or stay while the epoch chosen on the validation part stays the same: the best
 # of more epochs on the reported set is at least as good as the best of fewer.
+# ```
+#
+# ```{exercise}
+# :label: mistakes-copies
+# Every image stands four times in a set of pictures, and a fifth of the pictures, dealt at random,
+# is scored. Which share of the scored pictures has a copy in training? Work it out, and then count it
+# for as many images as this page has.
+# ```
+#
+# ```{solution-start} mistakes-copies
+# :class: dropdown
+# ```
+#
+# The three other copies of a scored picture are all scored too with a chance of about $0.2^3$; else
+# one of them is trained on. The count below deals pictures of the images at hand.
+
+# %% tags=["solution"]
+rng = np.random.default_rng(seed)
+dealt = rng.permutation(np.repeat(np.arange(len(scene.target)), 4))
+trained_on, scored = np.split(dealt, [int(0.8 * len(dealt))])
+share = np.isin(scored, trained_on).mean()
+worked_out = 1 - 0.2**3
+assert abs(share - worked_out) < 0.06
+say(
+    f"Worked out: {worked_out:.1%}; counted in {len(scored):,} scored pictures: "
+    f"{share:.1%}."
+)
+
+# %% [markdown]
+# A larger scored part or fewer copies lower the share, and dealing images instead of pictures makes
+# it zero.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: the audits, [the article](audit_article.ipynb) first.

@@ -12,10 +12,10 @@
 # # Results
 #
 # *What did each system score, on which split, and how sure is that?* This page reads the
-# records that training runs leave behind. It trains nothing and types no number.
+# {term}`records <record>` that training runs leave behind. It trains nothing and types no number.
 #
 # :::{admonition} Before you start
-# **You will learn** to read a result with its split, scale and interval.
+# **You will learn** to read a result with its {term}`split`, scale and interval.
 # **You need** [how sure a number is](uncertainty.ipynb); no GPU.
 # **Reading time**: about fifteen minutes.
 # :::
@@ -66,8 +66,8 @@ if rows and missing:
 # ## What the sources report
 #
 # One number each, without an interval, and the part that it was scored on, by what was done with
-# it: a part that chose the checkpoint is a validation part here, whatever its source calls it. The
-# figure for B-ALL is that of the public code, because the sheet shows its own as pictures.
+# it: a part that chose the {term}`checkpoint` is a {term}`validation part <part>` here, whatever its source calls it. The
+# figure for {term}`B-ALL` is that of the public code, because the sheet shows its own as pictures.
 
 # %%
 reported = pd.DataFrame(
@@ -88,12 +88,12 @@ style(reported, "What the sources report.")
 # ## What we measured
 #
 # One row for each system, data set and split; where there are several seeds, their mean. The
-# interval of the accuracy leaves subject groups out in turn, that of the area under the curve (AUC)
+# interval of the accuracy leaves {term}`subject groups <group>` out in turn, that of the area under the curve ({term}`AUC`)
 # draws groups anew; both are of the mean over the seeds. Where a class has a single group in the
-# scored part there is none, and where no subject is known (B-ALL) each image counts as its own,
+# scored part there is none, and where no {term}`subject` is known (B-ALL) each image counts as its own,
 # which makes the interval too narrow. *Without a CNN* is a forest on
 # [a handful of numbers](without_cnn.ipynb) on the very same split, or, marked so, on other draws by
-# the same protocol.
+# the same {term}`protocol`.
 #
 # The *verdict* keeps to [the rule](uncertainty.ipynb): *reproduced* and *not reproduced* are
 # words for runs with every setting of the source. With other settings it only says where the
@@ -155,7 +155,7 @@ if beside:
 # ## Of what scale that is
 #
 # The same rows: how many trainings, on what, and when. A network from random weights at a small
-# input, after a few epochs, says how it fares *there*, and nothing of the source's own run.
+# input, after a few {term}`epochs <epoch>`, says how it fares *there*, and nothing of the source's own run.
 
 # %%
 table = pooled_table(rows).reindex(columns=SCALE)
@@ -199,7 +199,7 @@ if rows:
 # %% [markdown]
 # ## All folds together
 #
-# One fold is one draw of a few subjects. Where every fold of a split was the test part once, all
+# One {term}`fold` is one draw of a few subjects. Where every fold of a split was the test part once, all
 # images are scored together, each by a network that was not trained on its group.
 
 # %%
@@ -249,7 +249,7 @@ style(
 )
 
 # %% [markdown]
-# Variants are recipes with one thing changed, such as those of [the page on
+# {term}`Variants <variant>` are recipes with one thing changed, such as those of [the page on
 # overfitting](overfitting.ipynb).
 
 # %%
@@ -264,7 +264,18 @@ style(
 # :class: warning
 # No number on this page says how well a patient would be diagnosed.
 # :::
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("results")
+
+# %% [markdown]
 # ## Summary
 #
 # - A number without split, scale and interval cannot be compared.
@@ -282,6 +293,36 @@ style(
 # ```{solution} results-json
 # :class: dropdown
 # `alllib results --json`; rows whose `verdict` is `published above` or `published below`.
+# ```
+#
+# ```{exercise}
+# :label: results-confusion
+# The records keep the confusion matrix of every result. Compute each accuracy of `rows` from its
+# matrix, and hold it against the accuracy of the table. Which recall does a system have of a class
+# that it never names?
+# ```
+#
+# ```{solution-start} results-confusion
+# :class: dropdown
+# ```
+#
+# The right answers stand on the diagonal. A row holds the images of one true class, so that a
+# recall is its diagonal entry by the sum of the row: a class that is never named has none.
+
+# %% tags=["solution"]
+import numpy as np
+
+for row in rows:
+    matrix = np.array(row["confusion"])
+    own = np.trace(matrix) / matrix.sum()
+    kept = row["metrics"]["accuracy"]["value"]
+    assert np.isclose(own, kept), row["title"]
+    recall = np.diag(matrix) / matrix.sum(axis=1)
+    never = matrix.sum(axis=0) == 0
+    assert (recall[never] == 0).all()
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # **Next**: [what the split alone does to each system](split_effect.ipynb).

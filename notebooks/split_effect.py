@@ -12,7 +12,7 @@
 # # What the split does to each system
 #
 # *How much of a published number is the split?* Each network was trained twice with the same
-# settings: on the split of its source, and on one that keeps subjects apart. On the images that
+# settings: on the {term}`split` of its source, and on one that keeps {term}`subjects <subject>` apart. On the images that
 # both scored, all that differs is what was trained on.
 #
 # :::{admonition} Before you start
@@ -52,17 +52,17 @@ forests = [
 # The two accuracies of a system come from different images: the source's part holds a few cells of
 # nearly everybody, the honest part all cells of a few people. Their plain difference mixes two
 # things, which images were scored and what was trained on. So we look at images that both
-# trainings scored, and count how often each was right. The interval leaves subject groups out in
+# trainings scored, and count how often each was right. The interval leaves {term}`subject groups <group>` out in
 # turn; where a system was trained from several seeds, an image counts by the share of them that
 # were right.
 #
-# The test part of one fold holds few people, of the healthy class very few, and so its intervals
+# The {term}`test part <part>` of one {term}`fold` holds few people, of the healthy class very few, and so its intervals
 # are wide. The second pair of columns counts the images of the honest split's validation part as
-# well. That part chose the epoch, just as the scored part does on the source's split, so the
+# well. That part chose the {term}`epoch`, just as the scored part does on the source's split, so the
 # comparison stays even; only the first column is free of any choice.
 #
 # An accuracy says nothing of a network that gives every image the same answer. Such a one may still
-# order the images, and so the gap of the area under the curve (AUC), in hundredths, stands beside
+# order the images, and so the gap of the area under the curve ({term}`AUC`), in hundredths, stands beside
 # that of the accuracy.
 
 # %%
@@ -173,7 +173,18 @@ style(
 # :class: warning
 # No number on this page says how well a patient would be diagnosed.
 # :::
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("split_effect")
+
+# %% [markdown]
 # ## Summary
 #
 # - Compare two splits on the same images, or the images compare themselves.
@@ -189,6 +200,31 @@ style(
 # :class: dropdown
 # They are of different images. Some people's cells are harder than others', and the honest part
 # holds all cells of a few people, so that its accuracy also depends on who was drawn.
+# ```
+#
+# ```{exercise}
+# :label: gap-whole
+# Of the networks, the plain difference of the two accuracies is not the gap on the same images. Of the
+# forest it is. Show that with `forests`, and say why.
+# ```
+#
+# ```{solution-start} gap-whole
+# :class: dropdown
+# ```
+#
+# In folds every image is scored once under either protocol. So both accuracies of the forest are of
+# the same images, and nothing of their difference is who was scored.
+
+# %% tags=["solution"]
+for row in forests:
+    plain = row["published"]["value"] - row["other"]["value"]
+    assert abs(plain - row["difference"]) < 1e-9, row["title"]
+
+# %% [markdown]
+# The pairs are of use all the same: they say how often only one of the two was right, and so give an
+# interval to the difference.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [how the systems learn and where they fail](behaviour.ipynb).

@@ -15,8 +15,8 @@
 # on two thousand cells sounds certain. They are cells of a few people, and that is what counts.
 #
 # :::{admonition} Before you start
-# **You will learn** why intervals are drawn by subject group and when even those are too narrow,
-# how two systems are compared, what may be fitted on the validation part, and a rule for when two
+# **You will learn** why intervals are drawn by {term}`subject group <group>` and when even those are too narrow,
+# how two systems are compared, what may be fitted on the {term}`validation part <part>`, and a rule for when two
 # results count as the same.
 # **You need** [what a handful of numbers achieves](without_cnn.ipynb), whose predictions serve as
 # the example, and no GPU; the last line of the page says how long it ran.
@@ -139,7 +139,7 @@ say(
 # %% [markdown]
 # ## Accuracy per subject
 #
-# One accuracy hides who is served badly. Each mark is one subject; its interval says how well the
+# One accuracy hides who is served badly. Each mark is one {term}`subject`; its interval says how well the
 # accuracy on *this* subject is known, nothing of the next one.
 
 # %%
@@ -173,7 +173,7 @@ say(
 # %% [markdown]
 # ## How few people there are
 #
-# The official list says how many subjects stand behind each fold, without a single image.
+# The official list says how many subjects stand behind each {term}`fold`, without a single image.
 
 # %%
 official = official_cells()
@@ -377,7 +377,7 @@ say(
 # ## Calibration
 #
 # Does a probability of 0.8 come true eight times in ten? The *reliability curve* compares the two,
-# the *expected calibration error* is their mean distance. One number, the *temperature*, makes all
+# the *expected calibration error* is their mean distance. One number, the *{term}`temperature`*, makes all
 # probabilities less or more sure without changing any decision. It is fitted on the validation part;
 # the functions refuse any other.
 
@@ -469,7 +469,7 @@ style(pd.DataFrame(rows), caption if rows else "No recorded network.")
 # %% [markdown]
 # ## A threshold is chosen, too
 #
-# One half is no law. A threshold for the largest balanced accuracy, or for a wanted sensitivity, is
+# One half is no law. A {term}`threshold` for the largest balanced accuracy, or for a wanted {term}`sensitivity`, is
 # chosen on the validation part and then tried on the test part, once.
 
 # %%
@@ -682,7 +682,7 @@ if any(count > 1 for count, *_ in held):
 
 # %% [markdown]
 # A run at another scale than its source's is judged by the first clause alone. What the others
-# say, where nothing but the split differs:
+# say, where nothing but the {term}`split` differs:
 
 # %%
 first = score_predictions(choose(real, "nineteen", "image")).metrics
@@ -698,6 +698,16 @@ say(
     "which knows that both were tried on the same people, is the sharper tool wherever both sets of "
     "predictions are at hand; a published number comes without them."
 )
+
+# %% [markdown]
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("uncertainty")
 
 # %% [markdown]
 # ## Summary
@@ -719,6 +729,36 @@ say(
 # About four times as many if the interval were that of many groups; fewer here, since the quantile
 # of Student's t shrinks as well. `coverage_table(group_sizes(cells), here, groups=(6, 12, 24))`
 # gives the widths.
+# ```
+#
+# ```{exercise}
+# :label: statistics-effective
+# Groups of different size say less than as many groups of one size. Kish's effective number is
+# $(\sum_g n_g)^2 / \sum_g n_g^2$ for groups of $n_g$ images. Compute it for each class of `example`, and
+# say when it equals the number of groups.
+# ```
+#
+# ```{solution-start} statistics-effective
+# :class: dropdown
+# ```
+#
+# Count the images of each group, class by class, and put the counts into the formula.
+
+# %% tags=["solution"]
+counts = example.groupby(["label", "group"]).size()
+for name, sizes in counts.groupby(level="label"):
+    effective = sizes.sum() ** 2 / (sizes**2).sum()
+    assert 1 - 1e-9 <= effective <= len(sizes) + 1e-9
+    say(
+        f"{name}: {len(sizes)} groups, which say as much as "
+        f"{effective:.1f} groups of one size."
+    )
+
+# %% [markdown]
+# It equals the number of groups where all are equally large, and it nears 1 where one group holds
+# nearly all images. The degrees of freedom of `accuracy_interval` follow it.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [a laboratory of mistakes](mistakes.ipynb).

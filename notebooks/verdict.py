@@ -43,9 +43,9 @@ poster, report, transfer, sheet = rows
 # %% [markdown]
 # ## One look
 #
-# Every mark on a line is a share of right answers on the same data set. Where a work's own split
+# Every mark on a line is a share of right answers on the same data set. Where a work's own {term}`split`
 # is named, the handful of numbers saw just the images that the network would have seen. The last
-# line has another unit: its marks are weighted F1, and are compared with each other only.
+# line has another unit: its marks are {term}`weighted F1`, and are compared with each other only.
 
 # %% tags=["hide-input"]
 told = "; ".join(f"{row['title']} {row['published']:.2%}" for row in rows)
@@ -66,11 +66,11 @@ show(
 # ## The same as a table
 #
 # *A handful of numbers* is a random forest on size, outline and colour of the nucleus (C-NMC) or
-# on six colour numbers of the field (B-ALL). *Its split* is the one that the source used, *honest
-# split* keeps subject groups together, or neighbouring file numbers where no subject is known.
+# on six colour numbers of the field ({term}`B-ALL`). *Its split* is the one that the source used, *honest
+# split* keeps {term}`subject groups <group>` together, or neighbouring file numbers where no subject is known.
 # *Scored elsewhere*: the poster scored the organisers' test images, which its split does not hold.
 # Intervals of accuracies leave subject groups out in turn, since with so few of them percentiles of
-# drawn groups are [too narrow](uncertainty.ipynb). What explains a number rests on claims that have
+# drawn groups are [too narrow](uncertainty.ipynb). What explains a number rests on {term}`claims <claim>` that have
 # a row each in [the ledger](claims.ipynb).
 
 # %%
@@ -152,7 +152,7 @@ if near["plain"]:
 # ## Ninety-three
 #
 # The report {cite:p}`mir2019report` shuffled images, not people. Cells of every person stand on
-# both sides, and so do cells of the same microscope field and some identical images. The same
+# both sides, and so do cells of the same {term}`microscope field <field of view>` and some identical images. The same
 # images also chose the epoch whose weights were kept.
 
 # %% tags=["hide-input"]
@@ -293,7 +293,18 @@ if groups:
 # :class: warning
 # No number on this page says how well a patient would be diagnosed.
 # :::
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("verdict")
+
+# %% [markdown]
 # ## Summary
 #
 # - 61 % is what answers score that have nothing to do with the labels; 93 % is measured on people
@@ -314,6 +325,34 @@ if groups:
 # checkpoint, a threshold, a preprocessing step, chosen on the scored images, or were images
 # multiplied before the split? What does a handful of numbers score on the same split, and what is
 # the interval over people?
+# ```
+#
+# ```{exercise}
+# :label: verdict-unrelated
+# The poster's labels met the images of a list in another order. How many would agree if the two lists
+# had nothing to do with each other? Compute it from the share of the commonest class, and compare it
+# with what the join really kept.
+# ```
+#
+# ```{solution-start} verdict-unrelated
+# :class: dropdown
+# ```
+#
+# With the share $m$ of the commonest class, two unrelated lists agree on it with probability $m^2$
+# and on the other class with $(1 - m)^2$.
+
+# %% tags=["solution"]
+if rows:
+    most = poster["majority"]
+    unrelated = most**2 + (1 - most) ** 2
+    assert abs(poster["perfect"] - unrelated) < 0.05
+    assert unrelated <= most
+
+# %% [markdown]
+# The join kept little more than two unrelated lists would. Such lists agree less often than always
+# naming the commonest class does: so a score below that share is what a wrong join looks like.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [results of every system](results.ipynb).

@@ -15,7 +15,7 @@
 # plain that a few numbers per image hold it. A network is worth what it adds to them.
 #
 # :::{admonition} Before you start
-# **You will learn** what size and colour alone score on both data sets, under every split, and how
+# **You will learn** what size and colour alone score on both data sets, under every {term}`split`, and how
 # to read a network's result beside it.
 # **You need** [the split by group](splitting.ipynb), and no GPU; the last line of the page says
 # how long it ran. **Reading time**: about twelve minutes.
@@ -32,8 +32,8 @@ folds = 5  # equal parts; each is the test part once
 # ## The systems
 #
 # Each takes some numbers of an image and one plain classifier. The settings were fixed beforehand
-# and never tuned: three hundred trees, at least two images in a leaf. Nucleus area alone gets
-# logistic regression, because one number needs no more than one threshold; a forest would cut the
+# and never tuned: three hundred trees, at least two images in a leaf. {term}`Nucleus <nucleus>` area alone gets
+# logistic regression, because one number needs no more than one {term}`threshold`; a forest would cut the
 # same number into steps. The corner is the top left square of an image, described by mean and
 # deviation of its three colours, as the whole image is.
 
@@ -64,18 +64,18 @@ names = ["system", "data sets", "numbers per image"]
 style(pd.DataFrame(rows, columns=names), "Systems without a CNN.")
 
 # %% [markdown]
-# None of them chooses anything on a validation part, so in folds each learns from all that is not
+# None of them chooses anything on a {term}`validation part <part>`, so in {term}`folds <fold>` each learns from all that is not
 # scored. Every fold is the test part once; *pooled*, each image is scored once. Beside a network, on
 # its own page, they learn from the training part alone, as the network does. Intervals of the
-# accuracy leave subject groups out in turn; those of the AUC are percentiles of drawn groups, which
+# accuracy leave {term}`subject groups <group>` out in turn; those of the {term}`AUC` are percentiles of drawn groups, which
 # are [too narrow](uncertainty.ipynb) where the groups are few.
 
 # %% [markdown]
 # ## C-NMC 2019
 #
 # First what was measured on the real images and kept with the book, then the same code on the
-# images at hand. In this data set the nuclei labelled ALL are the larger ones, as the figure shows;
-# blasts are not large in every patient, and size alone is no diagnosis.
+# images at hand. In this data set the nuclei labelled {term}`ALL` are the larger ones, as the figure shows;
+# {term}`blasts <blast>` are not large in every patient, and size alone is no diagnosis.
 
 # %%
 recorded = read_study("baselines", "cnmc2019")
@@ -306,7 +306,18 @@ say(
 # one area goes most of the way, a high score is no evidence that a network has learned morphology;
 # only what it scores *above these rows, on the same split*, can be. So no network stands in this
 # book without its row beside it: see [the results](results.ipynb).
+
+# %% [markdown]
+# ## Quiz
 #
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("without_cnn")
+
+# %% [markdown]
 # ## Summary
 #
 # - Size and colour alone reach most of the way; on B-ALL six numbers nearly all of it.
@@ -324,6 +335,41 @@ say(
 # :class: dropdown
 # The top left one. Give the forest the numbers of the whole image less those of the corner: what
 # is then left does not come from a colour that both share.
+# ```
+#
+# ```{exercise}
+# :label: without-cnn-threshold
+# Find the best threshold on the nucleus area by hand: cells above it are called ALL. Use `numbers.area`
+# and `cells.label` of this page, and compare the accuracy with the share of the commonest class. Is it an
+# estimate for new people?
+# ```
+#
+# ```{solution-start} without-cnn-threshold
+# :class: dropdown
+# ```
+#
+# Every area that occurs is tried as a threshold. The least one calls every cell ALL, and one above
+# the largest calls none so: therefore the best can never be below the commonest class.
+
+# %% tags=["solution"]
+import numpy as np
+
+area = numbers.area.to_numpy()
+ill = (cells.label == "ALL").to_numpy()
+cuts = np.append(np.unique(area), area.max() + 1)
+scores = [((area >= cut) == ill).mean() for cut in cuts]
+commonest = max(ill.mean(), 1 - ill.mean())
+assert max(scores) >= commonest
+say(
+    f"Best threshold: {cuts[np.argmax(scores)]:,.0f} pixels, accuracy "
+    f"{max(scores):.1%}; the commonest class has {commonest:.1%}."
+)
+
+# %% [markdown]
+# It is no estimate for new people: the threshold was chosen on the very cells that it is scored on.
+# With one number that flatters little; with many thresholds on many numbers it would flatter much.
+#
+# ```{solution-end}
 # ```
 #
 # **Next**: [cells that appear twice](duplicates.ipynb).

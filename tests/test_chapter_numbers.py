@@ -62,6 +62,7 @@ TYPED = {
         "and 0 where their": "range of kappa",
         "have 90 % accuracy each": "the exercise",
         "Between none and 10 %. By chance 1 % would be expected, where kappa is 0": "its solution",
+        "$(a - e) / (1 - e)$": "formula of kappa",
     },
     "cost": {
         "from 64 to 224 pixels": "the exercise",
@@ -76,6 +77,7 @@ TYPED = {
         "## And 99.6 on": "published accuracy",
         "(1, 10, 100, 1000, 1001, ...)": "names in the order of a computer",
         '98 % on C-NMC 2019, "80 % for training, 20 % for testing"': "the exercise",
+        "with probability $m^2$ and on the other class with $(1 - m)^2$": "formula of agreement",
     },
 }
 NAMES = ("weighted F1", "Weighted F1", "weighted_f1", "cnmc2019", "ball2021", "C-NMC 2019",
