@@ -41,7 +41,7 @@ from page_numbers import (
 )
 from raw_results import POSITIVE, auroc_of, read_kept, read_recipes, read_runs
 
-from alllib.architectures import build_network
+from alllib.architectures import build_network, inference_model
 from alllib.backend import load_keras
 from alllib.notebooks import read_parameters
 from alllib.recipes import load_recipe
@@ -132,7 +132,7 @@ def count_operations(run: dict) -> int:
         input_size=run["parameters"]["input_size"], backbone=run["backbone"],
     )  # fmt: skip
     total = 0
-    for layer in network._flatten_layers():
+    for layer in inference_model(network)._flatten_layers():  # as it is used, without what trains
         if isinstance(layer, layers.Conv2D):
             height, width = layer.output.shape[1:3]
             total += 2 * height * width * prod(layer.kernel.shape)
