@@ -21,7 +21,8 @@ from .errors import DependencyError
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["best_precision", "data_parallel", "describe_device", "device_memory", "gradient",
+__all__ = ["best_precision", "data_parallel", "describe_device", "device_memory",
+           "double_precision", "gradient",
            "load_keras", "make_deterministic", "package_versions", "peak_memory", "processor_name",
            "set_epoch_seed", "set_seed", "set_tensor_float", "thread_count"]  # fmt: skip
 
@@ -386,3 +387,17 @@ def peak_memory() -> int:
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+@contextlib.contextmanager
+def double_precision() -> Iterator[None]:
+    """Let JAX compute in double precision, which it cuts to single unless it is told; the other
+    backends need no telling. A context manager, and a decorator.
+    """
+    if load_keras().backend.backend() != "jax":
+        yield
+        return
+    jax = import_module("jax")
+    place = jax if hasattr(jax, "enable_x64") else import_module("jax.experimental")
+    with place.enable_x64(True):
+        yield

@@ -251,8 +251,11 @@ say(
     f"{scored:,} independent images, as many as the report scored, the margin is {one_rule:.1%}, and "
     f"for a thousand rules {learning.hoeffding_margin(scored, rules=1000):.1%}. Neither holds for the "
     f"report: its images are cells of people who share their cells with the training part, and are "
-    f"not independent. [How sure is a number](uncertainty.ipynb) goes on from here."
+    f"not independent."
 )
+
+# %% [markdown]
+# [How sure is a number](uncertainty.ipynb) goes on from here.
 
 # %% [markdown]
 # ## Fitting too well
@@ -486,11 +489,12 @@ say(
     f"it, and {middle.fresh[1000]:.0%} elsewhere. Nothing was learned. The effect is smaller on large "
     f"parts and for good classifiers: if all {training.epochs} epochs of the report were equally good "
     f"and independent, picking the best on {scored:,} images would add {gain:.1%}. They are not "
-    f"independent, which makes it less, and the images share people, which it does not count; what "
-    f"that adds is [measured on its own page](split_effect.ipynb)."
+    f"independent, which makes it less, and the images share people, which it does not count."
 )
 
 # %% [markdown]
+# What shared people add is [measured on its own page](split_effect.ipynb).
+#
 # The same happens without a computer: when a group tries a second network because the first did badly
 # on the test part, or when a field compares its papers on one public test part for years. There are
 # ways to ask a part often and stay honest {cite:p}`dwork2015reusable`; the plain one is to ask once.
@@ -623,10 +627,12 @@ if {"image", "group"} <= kept.keys():
     say(
         f"**Recorded.** On the real images of C-NMC 2019 the nineteen numbers reach "
         f"{kept['image']:.1%} where images were shuffled and {kept['group']:.1%} where people were "
-        f"kept apart. Networks on the same images stand in [the results](results.ipynb)."
+        f"kept apart."
     )
 
 # %% [markdown]
+# Networks on the same images stand in [the results](results.ipynb).
+#
 # The transfer-learning paper writes that a network extracts features far better than measured ones, as
 # it will show {cite:p}`garg2021transfer`. It shows no comparison. The report says that use of deep
 # learning for ALL was scarce, and that a network of its own was needed {cite:p}`mir2019report`; it does

@@ -57,6 +57,7 @@ def write_run(
     validation: pd.DataFrame | None = None,
     scored: str = "test",
     total: int | None = None,
+    data: str = DATA,
     **changes,
 ) -> Record:
     """Record `runs/<run_id>` of the workspace, with a file in place of its model.
@@ -71,6 +72,8 @@ def write_run(
         What the run did otherwise than its recipe, 16 pixels and 3 epochs when not given.
     total : int
         Images of the data set, all parts; those of both tables and 10 more when not given.
+    data : str
+        Fingerprint of the images.
     changes
         Keys of `run.json`; `parameters` are added to the others.
     """
@@ -89,7 +92,7 @@ def write_run(
         "dataset": dataset.name,
         "protocol": protocol,
         "settings": split or {"folds": 5, "seed": 2019, "fold": 2},
-        "data": DATA,
+        "data": data,
         "parts": {"train": {dataset.classes[0]: rest}} | counts,
     }
     certificate["hash"] = hash_json(certificate)
@@ -97,7 +100,7 @@ def write_run(
     if chosen.patience != text.training.patience:
         parameters["patience"] = chosen.patience
     parameters |= {"crop": text.images.crop, "scale": "unit", "recipe": text.digest()}
-    parameters |= {"certificate": certificate["hash"], "data": DATA}
+    parameters |= {"certificate": certificate["hash"], "data": data}
     parameters |= changes.pop("parameters", {})
     names = [f"p_{name}" for name in dataset.classes]
     likeliest = np.array(dataset.classes)[validation[names].to_numpy().argmax(axis=1)]
@@ -131,7 +134,7 @@ def write_run(
         "images": {"train": rest} | held,
         "scored": scored,
         "certificate": certificate,
-        "data": DATA,
+        "data": data,
         "metrics": score_predictions(table, positive=dataset.positive).as_dict(),
         "device": {"device": "some processor", "kind": "cpu", "backend": "tensorflow"},
         "versions": {},

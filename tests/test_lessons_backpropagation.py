@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alllib.backend import load_keras
+from alllib.backend import double_precision, load_keras
 from alllib.lessons import backpropagation as net
 from alllib.lessons.backpropagation_figures import plot_agreement, plot_graph, plot_regions
-from alllib.lessons.precision import double_precision
 from alllib.lessons.tape import Number
 
 

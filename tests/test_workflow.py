@@ -15,6 +15,7 @@ import pytest
 from fabricated import answers, write_run
 from tiny import write_cells
 
+from alllib.datasets import data_fingerprint, load_cells
 from alllib.keeping import keep_runs
 from alllib.settings import RunSettings
 
@@ -345,14 +346,20 @@ def test_what_is_not_recorded_yet_is_trained_seed_by_seed(record, tmp_path, work
     assert not (workspace / "results").exists() and not (workspace / "runs").exists()
 
     settings = RunSettings(input_size=16, epochs=3, weights="none", precision="float32")
-    write_run("try-2x2-group-fold2-s1", answers(1), settings=settings)
+    fingerprint = data_fingerprint(load_cells(data))
+    same = {"settings": settings, "data": fingerprint}
+    write_run("try-2x2-group-fold2-s1", answers(1), **same)
     longer = RunSettings(input_size=16, epochs=4, weights="none", precision="float32")
-    write_run("try-2x2-group-fold2-s2", answers(2), seed=2, settings=longer)
-    keep_runs(["try-2x2-group-fold2-s1", "try-2x2-group-fold2-s2"])
+    write_run("try-2x2-group-fold2-s2", answers(2), seed=2, settings=longer, data=fingerprint)
+    # Of other images, though its id and its settings are those of the grid.
+    write_run("try-2x2-published-s1", answers(3), protocol="image", settings=settings)
+    keep_runs([f"try-2x2-{name}" for name in ("group-fold2-s1", "group-fold2-s2", "published-s1")])
     done = record(cnmc2019=data)
     told = done.stdout + done.stderr
     assert done.returncode == 0 and "3 of 4 runs are still to be recorded" in done.stderr
-    assert "try-2x2-group-fold2-s1.done" not in told and "try-2x2-group-fold2-s2.done" in told
+    assert "try-2x2-group-fold2-s1.done" not in told
+    for name in ("group-fold2-s2", "published-s1", "published-s2"):
+        assert f"try-2x2-{name}.done" in told, name
 
 
 def test_a_wrong_scale_of_recorded_results_is_told(record, tmp_path):

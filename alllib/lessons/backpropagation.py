@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..backend import load_keras
+from ..backend import double_precision, load_keras
 from .descent import batches
-from .precision import double_precision
 
 __all__ = ["SHAPES", "SLOPES", "backward", "count_products", "cross_entropy", "flatten",
            "forward", "keras_gradients", "numerical_gradient", "probabilities", "relu", "sigmoid",

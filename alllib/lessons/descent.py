@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import load_keras
+from ..backend import double_precision, load_keras
 from ..errors import ParameterError, suggest
-from .precision import double_precision
 
 __all__ = ["STEPS", "adam_step", "batches", "descend", "keras_path", "momentum_step",
            "nesterov_step", "plain_step", "rmsprop_step", "run_epochs", "step_of"]  # fmt: skip
