@@ -373,9 +373,9 @@ style(table, "How many people fall ill or die.")
 # %% tags=["hide-input"]
 say(
     f"World figures are estimates, and they move with the method. The same study has {new.value:,} "
-    f"new cases for {new.year} and, in a later edition, {later.value:,} for {later.year}: "
-    f"**{new.value / later.value:.1f} times** fewer. No disease changes so fast; the reckoning did. A "
-    f"figure needs its edition as well as its year."
+    f"new cases for {new.year} and, in a later edition, {later.value:,} for {later.year}. The first is "
+    f"**{new.value / later.value:.1f} times** the second. No disease changes so fast; the reckoning did. "
+    f"A figure needs its edition as well as its year."
 )
 
 # %% [markdown]
@@ -419,7 +419,7 @@ say(
     f"Below fifteen all leukemias are **{values('all leukemias', '0 to 14')}** and ALL alone is "
     f"{values('ALL', '0 to 14')}; below twenty all leukemias are "
     f"**{values('all leukemias', '0 to 19')}** and ALL alone {values('ALL', '0 to 19')}. So a third is "
-    f"right for all leukemias of young children, and a quarter is right twice over: for ALL alone "
+    f"right for all leukemias below fifteen, and a quarter is right twice over: for ALL alone "
     f"below fifteen, and for all leukemias below twenty. The two sources do not contradict each "
     f"other. They count different things and do not say so."
 )
