@@ -24,7 +24,7 @@
 # :::
 #
 # This page is written for students of computing. It explains a disease so far as is needed to judge
-# a program, and it is no medical advice.
+# a program, and it is no medical advice. Nothing in this book is a medical device.
 
 # %% tags=["parameters"]
 sketch = 3  # seed of the three schematic cells
@@ -68,12 +68,12 @@ show(
 )
 
 # %% [markdown]
-# In a healthy person precursors stay in the marrow, and few of the cells there are blasts. Most cells
-# that reach the blood are finished.
+# In a healthy person nearly all precursors stay in the marrow, and few of the cells there are blasts.
+# Most cells that reach the blood are finished.
 #
 # ## What leukemia is
 #
-# In {term}`leukemia` one cell of the marrow has changed its genes so that its offspring multiply
+# In {term}`leukemia` one blood-forming cell has changed its genes so that its offspring multiply
 # and no longer serve. They crowd out the others. Red cells lack, and the patient is pale and tired;
 # platelets lack, and the patient bleeds; working white cells lack, and infections follow
 # {cite:p}`hunger2015acute`.
@@ -134,7 +134,7 @@ show(
 # %% [markdown]
 # The cell in the middle makes the task hard. A {term}`hematogone` is a *healthy* precursor of B
 # lymphocytes: the very stage at which B-ALL arises, without the disease. The class {term}`HEM` of
-# C-NMC is named after it. So the question of these images is not whether a cell is young, but
+# C-NMC, normal B-lymphoid precursors, seems to be named after it. So the question of these images is not whether a cell is young, but
 # whether a young cell is a leukemic one.
 #
 # Hematogones are no rarity. In a series of marrow specimens that were examined one after the other
@@ -149,9 +149,9 @@ style(
 )
 
 # %% [markdown]
-# They are many in children, and after chemotherapy, when the marrow recovers: exactly where one
-# looks for leukemia that is left. The same study could tell them from blasts in every case, by
-# {term}`flow cytometry`, not by shape.
+# They are many in children, and often after chemotherapy, when the marrow recovers: exactly where one
+# looks for leukemia that is left. The same study could consistently tell them from blasts by
+# {term}`flow cytometry`, with well-chosen markers, not by shape.
 #
 # How hard it is by shape anyone may try. Three of the nuclei below are of class ALL and three of class
 # HEM, matched in size. They are synthetic: they show what the task looks like, and prove nothing about
@@ -198,7 +198,7 @@ style(
 # %% [markdown]
 # Two things are to be corrected. Cells of L3 are alike, not varied. And the column of lineages reads
 # as if shape told them: when the group compared, markers of L1 and L2 did not differ, while all L3
-# were B cells {cite:p}`bennett1981concordance`. The report's entry for L1 and L2, T cell or pre-B cell,
+# had features of B cells {cite:p}`bennett1981concordance`. The report's entry for L1 and L2, T cell or pre-B cell,
 # means no more than that the shape leaves it open.
 #
 # Nor do observers agree well on L1 and L2. The figures are of the group itself and of another study
@@ -217,16 +217,18 @@ low, high = (a.share for a in agreements[:2])
 say(
     f"With the same slides and the same definitions the experts who had made them agreed on "
     f"**{low:.0%}**; a score of four features brought that to {high:.0%}. On the "
-    f"other {1 - high:.0%} there is no agreed truth that a classifier could be held to."
+    f"other {1 - high:.0%} at least two of the seven differed: no agreed truth that a classifier "
+    f"could be held to."
 )
 
 # %% [markdown]
-# The types were given up for another reason: they do not tell how the disease will go or what to
-# treat. Two classifications are in use, that of the World Health Organization
-# {cite:p}`alaggio2022who` and the International Consensus Classification {cite:p}`duffield2023icc`;
-# they agree in most. Both name a leukemia by its line, B or T, and by its genes. What was L3 is
-# {term}`Burkitt lymphoma` that fills the marrow, a disease of mature B cells with a treatment of its
-# own.
+# The types were given up for another reason. In early studies children with L1 did somewhat better
+# than those with L2 {cite:p}`viana1980reproducibility`, but markers and genes tell far more of how the
+# disease will go, and what to treat with. Two classifications are in use, that of the World Health
+# Organization {cite:p}`alaggio2022who` and the International Consensus Classification
+# {cite:p}`duffield2023icc`; they agree in most. Both name a leukemia by its line, B or T, and by its
+# genes. What was L3 is nearly always {term}`Burkitt lymphoma` that fills the marrow, a disease of
+# mature B cells with a treatment of its own.
 
 # %% tags=["hide-input"]
 style(
@@ -250,9 +252,10 @@ style(
 )
 
 # %% [markdown]
-# None of these definitions mentions the look of a cell. The names Early, Pre and Pro of the data set
-# B-ALL are stages of B cells, told by flow cytometry {cite:p}`aria2021ball`; a network that answers
-# them from a picture answers something that pathologists do not read from pictures.
+# None of these types is defined by the look of a cell. The names Early, Pre and Pro of the data set
+# B-ALL are stages of B cells, told by flow cytometry {cite:p}`aria2021ball`; in the order of ripening
+# they are pro-B, early pre-B, pre-B. A network that answers them from a picture answers something that
+# pathologists do not read from pictures.
 #
 # ## How ALL is diagnosed
 #
@@ -297,8 +300,8 @@ say(
 # {term}`Flow cytometry` sends cells one by one past a laser and measures which of some dozen stained
 # proteins each carries. {term}`Cytogenetics` looks at the chromosomes. Molecular tests look for fused
 # genes. Together they say what a picture cannot: B or T, healthy or leukemic, which type, what risk.
-# They need costly machines and trained people, and many hospitals lack them. That is the honest reason
-# to ask what pictures can do.
+# They need costly machines and trained people, and many hospitals lack them
+# {cite:p}`ghaderzadeh2021review`. That is the honest reason to ask what pictures can do.
 #
 # ## How common it is
 #
@@ -334,7 +337,10 @@ style(table, "Figures of the sources, and what they were set beside.")
 
 # %% tags=["hide-input"]
 counts = facts.load_counts()
-new = next(c for c in counts if c.year == "2015" and "new" in c.what)
+new, later = (
+    next(c for c in counts if c.year == year and "new" in c.what)
+    for year in ("2015", "2017")
+)
 reported = next(
     c for c in claims if c.id == "report-all-cases-2015"
 ).published
@@ -348,8 +354,7 @@ say(
 # New cases in a year are the {term}`incidence`, people who have the disease at one time its
 # {term}`prevalence`. A figure that says neither is of little use.
 #
-# Newer figures {cite:p}`acs2025all,mohammadian2024childhood` follow. Where a work is known and its
-# figure could not be read, the table says so instead of guessing.
+# Newer figures {cite:p}`dong2020leukemia,liu2026burden,acs2025all` follow.
 
 # %% tags=["hide-input"]
 table = fact_table(
@@ -362,9 +367,16 @@ table = fact_table(
         "looked_up": "read in",
     },
 )
-shown = ["not looked up" if c.value is None else c.value for c in counts]
-table.insert(3, "people", shown)
+table.insert(3, "people", [c.value for c in counts])
 style(table, "How many people fall ill or die.")
+
+# %% tags=["hide-input"]
+say(
+    f"World figures are estimates, and they move with the method. The same study has {new.value:,} "
+    f"new cases for {new.year} and, in a later edition, {later.value:,} for {later.year}. The first is "
+    f"**{new.value / later.value:.1f} times** the second. No disease changes so fast; the reckoning did. "
+    f"A figure needs its edition as well as its year."
+)
 
 # %% [markdown]
 # ### A quarter or a third?
@@ -377,8 +389,8 @@ style(table, "How many people fall ill or die.")
 # - **Which ages** are childhood: below fifteen or below twenty. Older teenagers have other cancers.
 # - **Which cancers** stand below the line: some registries count benign tumours of the brain.
 #
-# Registries that say all of it {cite:p}`smith1999leukemia,steliarova2017incidence`, and later figures
-# {cite:p}`mohammadian2024childhood,ward2014childhood,lls2019childhood`, show how far that goes.
+# Registries that say all of it {cite:p}`smith1999leukemia,steliarova2017incidence`, and figures of
+# institutions {cite:p}`ncipdq,ward2014childhood,lls2019childhood`, show how far that goes.
 
 # %% tags=["hide-input"]
 shares = facts.load_shares()
@@ -407,7 +419,7 @@ say(
     f"Below fifteen all leukemias are **{values('all leukemias', '0 to 14')}** and ALL alone is "
     f"{values('ALL', '0 to 14')}; below twenty all leukemias are "
     f"**{values('all leukemias', '0 to 19')}** and ALL alone {values('ALL', '0 to 19')}. So a third is "
-    f"right for all leukemias of young children, and a quarter is right twice over: for ALL alone "
+    f"right for all leukemias below fifteen, and a quarter is right twice over: for ALL alone "
     f"below fifteen, and for all leukemias below twenty. The two sources do not contradict each "
     f"other. They count different things and do not say so."
 )
@@ -511,9 +523,9 @@ style(
 #    whose sample could not be used;
 # 4. a trial in which decisions are made with and without the system, and patients are followed.
 #
-# Nearly all published work ends at step one or before. A review of machine learning for leukemia found
-# no study that had tried a system forward in time in a clinic {cite:p}`salah2019machine`. This book is
-# about step one, and about how rarely it was taken.
+# The works that this book looks at end at step one or before. A review of machine learning for
+# leukemia found, when it was written, no study that had tried a system forward in time in a clinic
+# {cite:p}`salah2019machine`. This book is about step one, and about how rarely it was taken.
 #
 # ## Who may be harmed
 
@@ -558,7 +570,8 @@ style(
 # :class: dropdown
 # ```
 #
-# Shares of one whole may be divided, and multiplied by another.
+# Shares of one whole may be divided, and multiplied by another. (Worldwide ALL is a somewhat smaller
+# part of the leukemias below twenty {cite:p}`daltveit2025leukemia`.)
 
 # %% tags=["solution"]
 by_key = {(s.source.split()[0], s.disease, s.ages): s.value for s in shares}
@@ -661,7 +674,8 @@ show_quiz("disease")
 #
 # - In ALL young lymphoid cells multiply in the marrow. Their healthy doubles, the hematogones, look
 #   alike; flow cytometry tells them apart.
-# - The FAB types of the report are history. Types are named by line and genes, which no picture shows.
+# - The FAB types of the report are history. Types are named by line and genes, which the shape of a
+#   cell does not settle.
 # - A quarter and a third of childhood cancers are both right, of different diseases and ages.
 # - A few per cent of false alarms on cells make a result on a person impossible.
 # - An accuracy means something only with an intended use, a spectrum of people and a split by person.

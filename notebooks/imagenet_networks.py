@@ -339,9 +339,9 @@ style(
 # {cite:p}`mir2019report`; the paper's sum of losses is missing there. Two remarks. The report
 # trained Inception-v3, whose maps at that place have another size, so that its list describes
 # the predecessor; [our page](inception_v3.ipynb) says what we made of it. And it says that such
-# heads regularise. GoogLeNet's authors put them in to bring slopes to the lower layers; a year
-# later they found that the heads do not help early in training, and then suggested that they act
-# as a {term}`regulariser` {cite:p}`szegedy2016rethinking`.
+# heads regularise. GoogLeNet's authors put them in to bring slopes to the lower layers, and named
+# regularising beside it; a year later they found that the heads do not help early in training, and
+# argued that they act as a {term}`regulariser` only {cite:p}`szegedy2016rethinking`.
 #
 # ## Ways past a layer
 #

@@ -511,8 +511,8 @@ say(
 #
 # ## Features measured and features learned
 #
-# Until about ten years ago nearly all works on leukemia measured features first and then learned a rule
-# on them. A network learns both from pixels: its first layers become the features
+# Before deep networks came into use, works on leukemia measured features first and then learned a rule
+# on them, as most of those below. A network learns both from pixels: its first layers become the features
 # {cite:p}`lecun2015deep`. To compare, four systems learn from the same people: a
 # {term}`random forest` {cite:p}`breiman2001forests` on nineteen measured numbers, a threshold on the
 # area alone, a forest on the raw pixels of a small picture, and a small network on the same pixels.

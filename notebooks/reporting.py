@@ -56,7 +56,8 @@ from IPython.display import Markdown, display
 # ## The example
 #
 # A run that was recorded on real images, scored on people whom the network had not seen. Where none
-# is kept, the demonstration network stands in, which knows synthetic cells only.
+# is kept, the demonstration network stands in, which knows synthetic cells only. Neither is a medical
+# device; they serve to show how numbers are read.
 
 # %%
 set_style()
@@ -214,8 +215,8 @@ say(
 
 # %% [markdown]
 # Two cautions. This carries sensitivity and specificity over to other cells, which a rule of
-# arithmetic cannot justify: early forerunners in a recovering marrow look like
-# {term}`hematogones <hematogone>`. And a cell is not a person: a verdict on a person needs many
+# arithmetic cannot justify: in a marrow that recovers from treatment
+# {term}`hematogones <hematogone>` are many, and they look like blasts. And a cell is not a person: a verdict on a person needs many
 # cells, whose errors are alike.
 #
 # ### Likelihood ratios

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alllib.backend import load_keras
+from alllib.backend import double_precision, load_keras
 from alllib.errors import ParameterError
 from alllib.lessons import descent, rates
 from alllib.lessons.descent_figures import plot_lines, plot_paths
-from alllib.lessons.precision import double_precision
 from alllib.recipes import list_recipes, load_recipe
 
 BOWL = rates.make_bowl((1.0, 20.0), 25)

@@ -22,9 +22,9 @@ __all__ = ["Agreement", "Count", "Entity", "FabType", "Finding", "Harm", "Leukem
            "load_harms", "load_leukemias", "load_reviews", "load_shares", "load_tasks",
            "load_tests", "load_thresholds", "load_uses", "load_works", "read_facts"]  # fmt: skip
 
-# How far a fact was followed: read in one of the five sources, in the abstract of the work, on
-# the page that prints it, or only known of.
-LOOKED_UP = ("source", "abstract", "page", "not at hand")
+# How far a fact was followed: read in one of the five sources, in the abstract of the work, or on
+# the page that prints it.
+LOOKED_UP = ("source", "abstract", "page")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Count:
-    """How many people: `value` is None where the figure could not be looked up."""
+    """How many people fall ill or die, where and when."""
 
     what: str
     where: str
@@ -135,7 +135,7 @@ class Count:
     source: str
     looked_up: str
     cite: tuple[str, ...]
-    value: int | None = None
+    value: int
 
 
 @dataclass(frozen=True)
@@ -370,8 +370,7 @@ def fact_table(rows: tuple[Any, ...], columns: dict[str, str]) -> pd.DataFrame:
     rows : tuple
         As a loader gives them.
     columns : dict of str to str
-        Attribute of a row to the title of its column. Truth values become yes and no; what is
-        None becomes `not known`.
+        Attribute of a row to the title of its column. Truth values become yes and no.
     """
     return pd.DataFrame(
         [[_shown(getattr(row, name)) for name in columns] for row in rows],
@@ -380,6 +379,4 @@ def fact_table(rows: tuple[Any, ...], columns: dict[str, str]) -> pd.DataFrame:
 
 
 def _shown(value: Any) -> Any:
-    if value is None:
-        return "not known"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
