@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from .errors import ParameterError, suggest
-from .recipes import Recipe, load_recipe
+from .recipes import Recipe, load_recipe, split_by_recipe
 from .records import Record
 from .settings import RunSettings
 
@@ -70,6 +72,18 @@ class GridRun:
                 words += [f"--{name.replace('_', '-')}", str(getattr(chosen, name))]
         return words
 
+    def fingerprint(self, cells: pd.DataFrame) -> str:
+        """Fingerprint of the images of its split, which may leave some of a data set out: those
+        of the organisers' test phases, or of a fold that is held in part.
+
+        Parameters
+        ----------
+        cells : pandas.DataFrame
+            Cell table of the data set.
+        """
+        split = split_by_recipe(load_recipe(self.recipe), cells, self.protocol, fold=self.fold)
+        return split.certificate["data"]
+
     def fits(self, record: Record, data: str | None = None) -> bool:
         """Whether a record is of this run: recipe, data, split and every setting.
 
@@ -77,7 +91,7 @@ class GridRun:
         ----------
         record : Record
         data : str, optional
-            Fingerprint of the images; any of the data set when not given.
+            Fingerprint of the images of its split; any when not given.
         """
         run, recipe = record.run, load_recipe(self.recipe)
         protocol = recipe.data.published_protocol if self.protocol == "published" else self.protocol
@@ -269,7 +283,9 @@ def _run(system: dict, split: dict, recipe: Recipe, chosen: dict) -> GridRun:
 
 
 def missing_runs(
-    runs: Iterable[GridRun], records: Iterable[Record], data: Mapping[str, str] | None = None
+    runs: Iterable[GridRun],
+    records: Iterable[Record],
+    cells: Mapping[str, pd.DataFrame] | None = None,
 ) -> list[GridRun]:
     """Those of a grid's runs that no record is of.
 
@@ -277,13 +293,20 @@ def missing_runs(
     ----------
     runs : iterable of GridRun
     records : iterable of Record
-    data : mapping, optional
-        Fingerprint of the images of each data set: records of other images do not count.
+    cells : mapping, optional
+        Cell table of each data set: records of other images do not count.
     """
     kept = {record.run["id"]: record for record in records}
-    prints = data or {}
-    return [
-        run
-        for run in runs
-        if run.id not in kept or not run.fits(kept[run.id], prints.get(run.dataset))
-    ]
+    prints: dict[tuple, str] = {}  # all seeds and folds of a split are of the same images
+
+    def is_kept(run: GridRun) -> bool:
+        if run.id not in kept or not run.fits(kept[run.id]):
+            return False
+        if cells is None:
+            return True
+        key = run.recipe, run.protocol
+        if key not in prints:
+            prints[key] = run.fingerprint(cells[run.dataset])
+        return run.fits(kept[run.id], prints[key])
+
+    return [run for run in runs if not is_kept(run)]

@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fabricated import answers, write_run
+from tiny import write_cells
 
 from alllib import backend, cli
-from alllib.datasets import get_dataset
+from alllib.datasets import data_fingerprint, get_dataset, load_cells
 from alllib.errors import ParameterError, RecipeError
 from alllib.grids import Grid, choose_scale, grid_runs, missing_runs, read_grid
 from alllib.recipes import load_recipe
@@ -289,6 +290,18 @@ def test_a_record_of_just_this_run_fits(run):
 def test_a_record_of_anything_else_does_not_fit(run, other):
     record = record_of(run, **other)
     assert not run.fits(record) and missing_runs([run], [record]) == [run]
+
+
+def test_only_the_images_of_the_split_have_to_be_those_of_the_record(run, tmp_path):
+    cells = load_cells(write_cells(tmp_path / "cells"))
+    test_phase = cells.iloc[:3].assign(fold="final", label=None)
+    held = pd.concat([cells, test_phase.assign(image="t" + test_phase.image)], ignore_index=True)
+    held.attrs = cells.attrs
+    record = record_of(run, data=data_fingerprint(cells))
+    assert data_fingerprint(held) != data_fingerprint(cells) == run.fingerprint(held)
+    for table in (cells, held):
+        assert missing_runs([run], [record], {"cnmc2019": table}) == []
+    assert missing_runs([run], [record_of(run)], {"cnmc2019": held}) == [run]  # of other images
 
 
 def test_a_record_that_names_no_patience_has_the_recipes(run):

@@ -49,17 +49,16 @@ def is_complete(name):
 def lacks_baselines(name):
     """Whether the baselines that are kept are of other images, or there are none."""
     study = read_study("baselines", name)
-    return study is None or study.data != PRINTS[name]
+    return study is None or study.data != data_fingerprint(CELLS[name])
 
 
 try:
     DATA = folders()
     CELLS = {name: load_cells(folder) for name, folder in DATA.items()}
-    PRINTS = {name: data_fingerprint(cells) for name, cells in CELLS.items()}
     complete = "cnmc2019" in DATA and is_complete("cnmc2019")
     runs = grid_runs(read_grid(GRID), choose_scale(SCALE), datasets=DATA, complete=complete)
     kept = [record for record in list_records() if record.recorded]
-    RUNS = {run.id: run for run in missing_runs(runs, kept, PRINTS)}
+    RUNS = {run.id: run for run in missing_runs(runs, kept, CELLS)}
     BARE = [name for name in DATA if lacks_baselines(name)]
     if workflow.is_main_process:
         print(f"{len(RUNS)} of {len(runs)} runs are still to be recorded.", file=sys.stderr)
