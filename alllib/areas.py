@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy import stats
-from scipy.stats import rankdata
 
 from .errors import DataError
-from .resampling import add_variances, find_groups
+from .evaluation import weighted_areas
+from .resampling import Groups, add_variances, find_groups
 
-__all__ = ["AreaGap", "area", "compare_areas"]
+__all__ = ["AreaGap", "compare_areas"]
 
 
 @dataclass(frozen=True)
@@ -42,37 +42,6 @@ class AreaGap:
     groups: int
 
 
-def area(table: pd.DataFrame, rows: np.ndarray | None = None) -> float:
-    """Area under the curve; of several classes the mean of each against the rest.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        `label` and `p_<class>`.
-    rows : numpy.ndarray, optional
-        Which rows count, shape (rows,), bool; all when not given.
-
-    Returns
-    -------
-    float
-        NaN where a class is missing.
-    """
-    names = [name for name in table if name.startswith("p_")]
-    labels = table.label.to_numpy(str)
-    chosen = slice(None) if rows is None else rows
-    found = []
-    for name in names[: 1 if len(names) == 2 else None]:  # of two classes both areas are one
-        case = labels[chosen] == name.removeprefix("p_")
-        number = int(case.sum())
-        if number in (0, len(case)):
-            return float("nan")
-        ranks = rankdata(table[name].to_numpy(float)[chosen])
-        found.append(
-            (ranks[case].sum() - number * (number + 1) / 2) / (number * (len(case) - number))
-        )
-    return float(np.mean(found))
-
-
 def compare_areas(first: Sequence[pd.DataFrame], second: Sequence[pd.DataFrame]) -> AreaGap:
     """Difference of the areas of two systems on their common images, by group.
 
@@ -84,7 +53,8 @@ def compare_areas(first: Sequence[pd.DataFrame], second: Sequence[pd.DataFrame])
     second : sequence of pandas.DataFrame
         Of the second system; its trainings may be of different images, such as folds. What
         networks say is only ordered within one network, so each training is compared on the
-        images that it has in common with the first system, and counts by their number.
+        images that it has in common with the first system, and counts by their number; an image
+        that several trainings scored counts once, in equal shares.
 
     Returns
     -------
@@ -93,7 +63,7 @@ def compare_areas(first: Sequence[pd.DataFrame], second: Sequence[pd.DataFrame])
     Raises
     ------
     DataError
-        When no image is in common, or there no training meets every class.
+        When no image is in common, or no training meets every class there.
 
     Notes
     -----
@@ -107,20 +77,30 @@ def compare_areas(first: Sequence[pd.DataFrame], second: Sequence[pd.DataFrame])
             "The two systems have no image in common.",
             remedy="Score both on the same part of the same split.",
         )
-    pairs = [pair for pair in pairs if np.isfinite(area(pair[1]))]
+    pairs = [pair for pair in pairs if pair[1].label.nunique() == _count_classes(pair[1])]
     if not pairs:
         raise DataError(
             "No training meets every class among the common images.",
             remedy="Compare on parts that hold every class.",
         )
-    whole = pd.concat([theirs[["image", "group", "label"]] for _, theirs in pairs])
-    whole = whole.drop_duplicates("image").sort_values("image").reset_index(drop=True)
+    scored = pd.concat([theirs[["image", "group", "label"]] for _, theirs in pairs])
+    whole = scored.drop_duplicates("image").sort_values("image").reset_index(drop=True)
     groups = find_groups(whole)
     of_image = pd.Series(groups.codes, index=whole.image)
-    codes = [of_image.loc[theirs.image].to_numpy() for _, theirs in pairs]
-    difference = _difference(pairs, codes, None)
-    low, high = _student(pairs, codes, groups, difference)
-    return AreaGap(difference, low, high, len(whole), len(groups))
+    share = 1 / scored.image.value_counts()  # of an image, in each training that scored it
+    # The sample itself, then each group left out.
+    weights = np.vstack([np.ones(len(groups)), 1 - np.eye(len(groups))])
+    values, sizes = zip(*(_gains(*pair, of_image, share, weights) for pair in pairs), strict=True)
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        gains = np.where(known, values, 0) * sizes
+        gains = gains.sum(axis=0) / np.where(known, sizes, 0).sum(axis=0)
+    low, high = _student(gains[0], gains[1:], groups)
+    return AreaGap(float(gains[0]), low, high, len(whole), len(groups))
+
+
+def _count_classes(table: pd.DataFrame) -> int:
+    return sum(name.startswith("p_") for name in table)
 
 
 def _pair(first: Sequence[pd.DataFrame], other: pd.DataFrame) -> tuple[list, pd.DataFrame]:
@@ -130,27 +110,30 @@ def _pair(first: Sequence[pd.DataFrame], other: pd.DataFrame) -> tuple[list, pd.
     return [table.set_index("image").loc[common].reset_index() for table in first], theirs
 
 
-def _difference(pairs: list, codes: list[np.ndarray], without: int | None) -> float:
-    """Mean difference over the trainings of the second system, weighted by images."""
-    values, weights = [], []
-    for (ours, theirs), groups in zip(pairs, codes, strict=True):
-        rows = np.ones(len(theirs), bool) if without is None else groups != without
-        if not rows.any():
-            continue
-        value = np.mean([area(table, rows) for table in ours]) - area(theirs, rows)
-        if np.isfinite(value):
-            values.append(value)
-            weights.append(rows.sum())
-    return float(np.average(values, weights=weights)) if values else float("nan")
+def _gains(
+    ours: list[pd.DataFrame],
+    theirs: pd.DataFrame,
+    of_image: pd.Series,
+    share: pd.Series,
+    weights: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Difference of the areas for each row of weights, and how much it counts."""
+    present, codes = np.unique(of_image.loc[theirs.image], return_inverse=True)
+    weights = weights[:, present]
+    mean = np.mean([weighted_areas(table, codes, weights) for table in ours], axis=0)
+    size = weights @ np.bincount(codes, share.loc[theirs.image])
+    return mean - weighted_areas(theirs, codes, weights), size
 
 
-def _student(pairs, codes, groups, difference) -> tuple[float, float] | tuple[None, None]:
+def _student(
+    difference: float, without: np.ndarray, groups: Groups
+) -> tuple[float, float] | tuple[None, None]:
+    """Limits from the differences without each group."""
     if not groups.several:
         return None, None
     strata, moved = groups.strata(), []
     for stratum in strata:
-        left = np.array([_difference(pairs, codes, group) for group in stratum])
-        left = left[np.isfinite(left)]
+        left = without[stratum][np.isfinite(without[stratum])]
         if len(left) < 2:
             return None, None
         moved.append((len(left) - 1) / len(left) * ((left - left.mean()) ** 2).sum())
@@ -159,4 +142,4 @@ def _student(pairs, codes, groups, difference) -> tuple[float, float] | tuple[No
     if variance == 0:
         return None, None
     half = float(stats.t.ppf(0.975, freedom) * np.sqrt(variance))
-    return difference - half, difference + half
+    return float(difference - half), float(difference + half)

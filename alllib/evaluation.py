@@ -18,7 +18,7 @@ import pandas as pd
 from .errors import DataError
 
 __all__ = ["METRICS", "Estimate", "Scores", "confusion_matrix", "draw_groups",
-           "score_predictions", "score_repeats", "sort_alike"]  # fmt: skip
+           "score_predictions", "score_repeats", "sort_alike", "weighted_areas"]  # fmt: skip
 
 METRICS = ("accuracy", "weighted_f1", "auroc", "sensitivity", "specificity", "precision")
 
@@ -323,6 +323,33 @@ def _auroc(
         right = ((weights @ counts.ordered_pairs(label)) * weights).sum(axis=1)
         areas[:, label] = right / (cases[:, label] * controls[:, label])
     return areas
+
+
+def weighted_areas(table: pd.DataFrame, group: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Area under the curve where each group counts as often as a weight says; of several classes
+    the mean of each against the rest.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        `label` and `p_<class>`.
+    group : numpy.ndarray
+        Shape (rows,), integers: group of each row of the table.
+    weights : numpy.ndarray
+        Shape (samples, groups).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (samples,); NaN where a class is missing.
+    """
+    classes = [name.removeprefix("p_") for name in table if name.startswith("p_")]
+    probabilities = table[[f"p_{name}" for name in classes]].to_numpy(float)
+    counts = _Counts(group, pd.Index(classes).get_indexer(table.label), probabilities)
+    cases = weights @ counts.confusions().sum(axis=2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        areas = _auroc(weights, counts, cases, cases.sum(axis=1, keepdims=True) - cases)
+    return areas[:, 0] if len(classes) == 2 else areas.mean(axis=1)  # both areas of two are one
 
 
 def _estimate(values: np.ndarray, *, interval: bool) -> Estimate:

@@ -103,6 +103,11 @@ def right_table(systems: Mapping[str, Pool | pd.DataFrame]) -> pd.DataFrame:
     return tables[0][["group", "label"]].join(rights, how="right").sort_index()
 
 
+def _mark_wrong(rights: pd.DataFrame, titles: Sequence[str]) -> pd.DataFrame:
+    """Whether fewer than half of the trainings of each system were right on an image."""
+    return rights[list(titles)].lt(0.5)
+
+
 def error_kappas(rights: pd.DataFrame, titles: Sequence[str]) -> pd.DataFrame:
     """Cohen's kappa of the errors of each two systems: 1 where they fail on the same images, 0
     where they meet as often as by chance.
@@ -119,7 +124,7 @@ def error_kappas(rights: pd.DataFrame, titles: Sequence[str]) -> pd.DataFrame:
     pandas.DataFrame
         Square, by title; missing where one of the two makes no error, or nothing else.
     """
-    wrong = rights[list(titles)].lt(0.5)
+    wrong = _mark_wrong(rights, titles)
     found = pd.DataFrame(np.nan, index=list(titles), columns=list(titles))
     for first in titles:
         for second in titles:
@@ -141,7 +146,7 @@ def common_errors(rights: pd.DataFrame, titles: Sequence[str]) -> pd.DataFrame:
     pandas.DataFrame
         Index: number of systems, 0 to all; one column of counts for each class.
     """
-    failed = rights[list(titles)].lt(0.5).sum(axis=1)
+    failed = _mark_wrong(rights, titles).sum(axis=1)
     counts = pd.crosstab(failed, rights.label)
     return counts.reindex(range(len(titles) + 1), fill_value=0).rename_axis("systems that fail")
 

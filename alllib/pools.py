@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 
 import pandas as pd
 
@@ -83,6 +84,29 @@ def _settings(record: Record) -> tuple:
     return record.recorded, run["recipe"], run["dataset"], run["protocol"], hash_json(rest)
 
 
+def _sort(
+    records: Iterable[Record], split: Callable[[dict], str]
+) -> list[dict[int, dict[int | None, Record]]]:
+    """Sets of runs with the same settings and the same `split(certificate)`, each by seed and by
+    fold; of two of one seed and fold the newer counts."""
+    sets: dict[tuple, dict[int, dict[int | None, Record]]] = {}
+    for record in sorted(records, key=lambda record: record.run["finished"]):
+        run, certificate = record.run, record.run["certificate"]
+        by_seed = sets.setdefault((*_settings(record), split(certificate)), {})
+        by_seed.setdefault(run["seed"], {})[certificate["settings"].get("fold")] = record
+    return [sets[key] for key in sorted(sets)]
+
+
+def _pool(by_seed: Mapping[int, Mapping[int | None, Record]]) -> Pool:
+    """Pool of runs by seed and fold, the same folds for each seed."""
+    seeds = sorted(by_seed)
+    folds = sorted(by_seed[seeds[0]], key=lambda fold: -1 if fold is None else fold)
+    rows = [[by_seed[seed][fold] for fold in folds] for seed in seeds]
+    tables = [pd.concat([r.predictions for r in row], ignore_index=True) for row in rows]
+    tested = tuple(fold for fold in folds if fold is not None)
+    return Pool(tuple(chain.from_iterable(rows)), tuple(seeds), tested, tuple(tables))
+
+
 def pool_seeds(records: Iterable[Record]) -> list[Pool]:
     """Runs on the same split that differ in their seed alone.
 
@@ -95,18 +119,7 @@ def pool_seeds(records: Iterable[Record]) -> list[Pool]:
     list of Pool
         In the order of the systems' names; of two runs from one seed the newer counts.
     """
-    sets: dict[tuple, dict[int, Record]] = {}
-    for record in sorted(records, key=lambda record: record.run["finished"]):
-        key = (*_settings(record), record.run["certificate"]["hash"])
-        sets.setdefault(key, {})[record.run["seed"]] = record
-    pools = []
-    for key in sorted(sets):
-        by_seed = dict(sorted(sets[key].items()))
-        fold = next(iter(by_seed.values())).run["certificate"]["settings"].get("fold")
-        tables = tuple(record.predictions for record in by_seed.values())
-        folds = () if fold is None else (fold,)
-        pools.append(Pool(tuple(by_seed.values()), tuple(by_seed), folds, tables))
-    return pools
+    return [_pool(found) for found in _sort(records, lambda certificate: certificate["hash"])]
 
 
 def pool_folds(records: Iterable[Record]) -> list[Pool]:
@@ -122,27 +135,25 @@ def pool_folds(records: Iterable[Record]) -> list[Pool]:
     Returns
     -------
     list of Pool
-        Those seeds of a system for which all folds are there.
+        Those seeds of a system for which all folds are there, the same folds for each.
     """
-    sets: dict[tuple, dict[int, dict[int, Record]]] = {}
-    for record in sorted(records, key=lambda record: record.run["finished"]):
-        run, settings = record.run, record.run["certificate"]["settings"]
-        if settings.get("fold") is None or run["scored"] != "test":
-            continue
-        rest = {k: v for k, v in settings.items() if k not in ("fold", "validation")}
-        key = (*_settings(record), hash_json(rest))
-        sets.setdefault(key, {}).setdefault(run["seed"], {})[settings["fold"]] = record
+
+    def split(certificate: dict) -> str:
+        leave = ("fold", "validation")
+        return hash_json({k: v for k, v in certificate["settings"].items() if k not in leave})
+
+    tested = [
+        record
+        for record in records
+        if record.run["certificate"]["settings"].get("fold") is not None
+        and record.run["scored"] == "test"
+    ]
     pools = []
-    for key in sorted(sets):
-        whole = {seed: dict(sorted(f.items())) for seed, f in sorted(sets[key].items()) if _all(f)}
-        if whole:
-            folds = tuple(next(iter(whole.values())))
-            tables = tuple(
-                pd.concat([record.predictions for record in by_fold.values()], ignore_index=True)
-                for by_fold in whole.values()
-            )
-            runs = tuple(record for by_fold in whole.values() for record in by_fold.values())
-            pools.append(Pool(runs, tuple(whole), folds, tables))
+    for found in _sort(tested, split):
+        whole = {seed: folds for seed, folds in found.items() if _all(folds)}
+        most = max(whole.values(), key=len, default={})
+        if most:
+            pools.append(_pool({k: v for k, v in whole.items() if v.keys() == most.keys()}))
     return pools
 
 

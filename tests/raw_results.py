@@ -317,15 +317,17 @@ def gap_between(first: Iterable[pd.DataFrame], second: Iterable[pd.DataFrame]) -
 def area_gap_between(first: list[pd.DataFrame], second: list[pd.DataFrame]) -> list[float]:
     """Difference of the areas on common images in points; the interval is the package's."""
     values, weights = [], []
-    for other in second:
+    ours = set(first[0].image)
+    met = [other for other in second if other.label[other.image.isin(ours)].nunique()
+           == len(classes_of(other))]  # fmt: skip
+    scored = pd.concat([other.image for other in met]).value_counts()
+    for other in met:
         common = sorted(set(first[0].image) & set(other.image))
         cut = [table.set_index("image").loc[common].reset_index() for table in [*first, other]]
-        if cut[0].label.nunique() < len(classes_of(other)):
-            continue  # no area where a class is missing
         positive = "ALL" if "p_ALL" in other else ""
         values.append(np.mean([area_of([t], positive) for t in cut[:-1]])
                       - area_of([cut[-1]], positive))  # fmt: skip
-        weights.append(len(common))
+        weights.append((1 / scored.loc[common]).sum())  # an image counts once
     difference = round(float(np.average(values, weights=weights)), 12) + 0.0
     found = compare_areas(first, second)
     limits = [] if found.low is None else [found.low, found.high]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from alllib.areas import area, compare_areas
+from alllib.areas import compare_areas
 from alllib.errors import DataError
+from alllib.evaluation import weighted_areas
 from alllib.resampling import add_variances
 
 
@@ -36,11 +37,19 @@ def sklearn_area(found: pd.DataFrame) -> float:
     return roc_auc_score(found.label == "ALL", found.p_ALL)
 
 
+def area(found: pd.DataFrame) -> float:
+    return weighted_areas(found, np.zeros(len(found), int), np.ones((1, 1)))[0]
+
+
 @given(st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
 def test_the_area_is_that_of_scikit_learn(seed):
     found = table(seed)
     assert area(found) == pytest.approx(sklearn_area(found))
+    codes, weights = pd.factorize(found.group)[0], np.array([2, 0, 1, 1, 3, 0])
+    repeated = found.loc[found.index.repeat(weights[codes])]
+    (weighted,) = weighted_areas(found, codes, weights[None].astype(float))
+    assert weighted == pytest.approx(sklearn_area(repeated))
 
 
 def test_several_classes_count_alike():
@@ -90,6 +99,15 @@ def test_trainings_of_other_images_are_compared_one_by_one():
     found = compare_areas([first], folds)
     each = [sklearn_area(first.loc[fold.index]) - sklearn_area(fold) for fold in folds]
     assert found.difference == pytest.approx(np.mean(each)) and found.images == 48
+
+
+def test_a_fold_that_was_trained_from_several_seeds_counts_once():
+    first, seeds = table(1), [table(2).iloc[:24], table(5).iloc[:24]]
+    fold = table(3).iloc[24:]
+    found = compare_areas([first], [*seeds, fold])
+    each = [sklearn_area(first.loc[one.index]) - sklearn_area(one) for one in (*seeds, fold)]
+    assert found.difference == pytest.approx((np.mean(each[:2]) + each[2]) / 2)
+    assert found.images == 48
 
 
 def test_seeds_of_the_first_system_are_averaged_and_order_plays_no_part():
