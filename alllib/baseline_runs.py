@@ -430,6 +430,33 @@ def kept_baselines(dataset: str, protocol: str | None = None) -> list[dict]:
     return [row for row in rows if protocol in (None, row["protocol"])]
 
 
+def find_forest(
+    dataset: str, protocol: str, certificate: str, *, own: Iterable[dict] = ()
+) -> dict | None:
+    """What a handful of numbers scored under a split, to stand beside a network.
+
+    Parameters
+    ----------
+    dataset, protocol : str
+    certificate : str
+        Hash of the split; of a whole cross-validation the hash of those of its folds.
+    own : iterable of dict
+        Rows that were scored with the run itself; they come first.
+
+    Returns
+    -------
+    dict or None
+        Row of the fullest forest, and `same_split`: whether it is the very split, or another
+        draw by the same protocol (all folds pooled). None where neither is there.
+    """
+    rows = [r for r in (*own, *kept_baselines(dataset, protocol)) if r["classifier"] == "forest"]
+    same = [row for row in rows if row["certificate"] == certificate]
+    pooled = [row for row in rows if row["scheme"] == "pooled"]
+    if not same + pooled:
+        return None
+    return (same + pooled)[0] | {"same_split": bool(same)}  # the fullest one is named first
+
+
 def kept_distribution(dataset: str) -> dict | None:
     """Kept distribution of a data set, see `count_distribution`; None where there is none."""
     study = read_study(TOPIC, dataset)

@@ -28,7 +28,8 @@ def cost_rows(pools: Iterable[Pool]) -> list[dict]:
     Returns
     -------
     list of dict
-        `recipe, title, dataset, protocol, input, epochs, precision, device` as of the runs;
+        `recipe, title, dataset, protocol, input, epochs, precision, device, date, commit` as of
+        the runs;
         `parameters`; `operations` (floating-point, one image forwards); `images_per_second`
         (shown in training, checkpoints and validation included, mean over the trainings);
         `seconds` (one training, from the building of the network to the scores, mean); `memory`
@@ -60,6 +61,8 @@ def _row(pool: Pool) -> dict:
         "epochs": run["epochs"],
         "precision": run.get("precision", run["parameters"]["precision"]),
         "device": run["device"]["device"],
+        "date": pool.finished[:10],
+        "commit": run["commit"],
         "backbone": run["backbone"],
         "parameters": run["model_parameters"],
         "operations": count_flops(network),
@@ -79,6 +82,7 @@ def cost_table(rows: Iterable[dict]) -> pd.DataFrame:
             {
                 "system": row["title"],
                 "input": f"{row['input']} px",
+                "epochs": row["epochs"],
                 "million parameters": f"{row['parameters'] / 1e6:.1f}",
                 "million operations an image": f"{row['operations'] / 1e6:,.0f}",
                 "images a second": f"{row['images_per_second']:.0f}",
@@ -89,7 +93,7 @@ def cost_table(rows: Iterable[dict]) -> pd.DataFrame:
                 "accuracy": f"{row['value']:.3f}",
                 "AUC": f"{row['auroc']:.3f}",
                 "precision": row["precision"],
-                "device": row["device"],
+                "measured": f"{row['device']}, {row['date']}, {row['commit'][:7]}",
             }
             for row in rows
         ]

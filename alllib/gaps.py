@@ -10,6 +10,7 @@ from .areas import compare_areas
 from .baseline_runs import kept_predictions
 from .pools import Pool, choose_pools, pool_folds, pool_seeds
 from .records import Record
+from .result_rows import answers_one_class
 from .studies import read_study
 from .tables import PROTOCOL_TITLES, interval
 from .uncertainty import Comparison, compare_shares, share_right
@@ -42,6 +43,8 @@ def split_gaps(records: Iterable[Record]) -> list[dict]:
         `more`: the same with the images of the other split's validation part as well, which chose
         the epoch there, as the scored part does on the source's split; it has more subjects.
         `auroc`, in both: the same of the area under the curve, see `areas.AreaGap`.
+        `one_answer`: whether each training gives every image the same class, so that nothing
+        can change between the splits. `dates, devices, commits` of all trainings.
     """
     recorded = [record for record in records if record.recorded]
     rows = []
@@ -107,6 +110,7 @@ def _tables(pools: Iterable[Pool], *, validation: bool = False) -> list[pd.DataF
 
 def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
     run = first.run
+    runs = [record.run for pool in (first, *others) for record in pool.records]
     # What a table of results shows of the other split: all folds where they are there.
     whole = pool_folds([record for pool in others for record in pool.records])
     shown = whole[0] if whole else max(others, key=lambda pool: (len(pool.seeds), pool.images))
@@ -131,6 +135,10 @@ def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
         "input": run["parameters"]["input_size"],
         "epochs": run["epochs"],
         "pretrained": run["weights"] != "none",
+        "one_answer": all(map(answers_one_class, (first, *others))),
+        "dates": sorted({r["finished"][:10] for r in runs}),
+        "devices": sorted({r["device"]["device"] for r in runs}),
+        "commits": sorted({r["commit"] for r in runs}),
         **_paired(found),
         "auroc": areas[False],
         "more": _paired(more) | {"auroc": areas[True]},

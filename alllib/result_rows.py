@@ -7,7 +7,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from .baseline_runs import kept_baselines
+from .baseline_runs import find_forest
 from .comparison import deviation_table
 from .evaluation import METRICS
 from .pools import Pool, choose_pools, pool_folds
@@ -232,17 +232,12 @@ def _differences(pool: Pool, official: bool) -> list[str]:
 
 def _baseline(pool: Pool) -> dict | None:
     """Accuracy of a handful of numbers on the same split, or on other draws by its protocol."""
-    run = pool.run
-    rows = [] if pool.folds and len(pool.folds) > 1 else list(pool.records[0].baselines)
-    kept = kept_baselines(run["dataset"], run["protocol"])
-    forests = [row for row in (*rows, *kept) if row["classifier"] == "forest"]
-    same = [row for row in forests if row["certificate"] == pool.certificate]
-    chosen = same or [row for row in forests if row["scheme"] == "pooled"]
-    if not chosen:
+    own = () if len(pool.folds) > 1 else pool.records[0].baselines
+    row = find_forest(pool.run["dataset"], pool.run["protocol"], pool.certificate, own=own)
+    if row is None:
         return None
-    row = chosen[0]  # the registry names the fullest one first
-    found = {"title": row["title"], "accuracy": row.get("by_groups", row["metrics"]["accuracy"])}
-    return found | {"same_split": bool(same)}
+    accuracy = row.get("by_groups", row["metrics"]["accuracy"])
+    return {"title": row["title"], "accuracy": accuracy, "same_split": row["same_split"]}
 
 
 def baseline_rows() -> list[dict]:

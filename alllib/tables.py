@@ -7,13 +7,13 @@ from statistics import median
 
 import pandas as pd
 
-from .baseline_runs import kept_baselines
+from .baseline_runs import find_forest
 from .evaluation import METRICS
 from .files import hash_json
 from .records import Record
 
-__all__ = ["OUTCOME", "SCALE", "crossing_table", "interval", "kept_beside", "metric_table",
-           "part_table", "pooled_table", "run_rows", "run_table", "span", "style"]  # fmt: skip
+__all__ = ["OUTCOME", "SCALE", "crossing_table", "interval", "metric_table", "part_table",
+           "pooled_table", "run_rows", "run_table", "span", "style", "tell_recorded"]  # fmt: skip
 
 # Columns of `pooled_table` that say what came out, and those that say of what scale it is.
 OUTCOME = ("system", "data", "split", "published", "our accuracy", "our AUC", "verdict",
@@ -52,6 +52,25 @@ def span(values: Iterable[float], form: str = "{:,}") -> str:
     """Least and largest of some numbers as text, like `8 to 40`; one where they are the same."""
     found = list(dict.fromkeys(form.format(value) for value in sorted(values)))
     return found[0] if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def tell_recorded(rows: Iterable[dict]) -> str:
+    """Sentence on when, on what and by which code some results were recorded.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        With lists of `dates`, `devices` and `commits`.
+    """
+    rows = list(rows)
+    dates, devices, commits = (
+        sorted({value for row in rows for value in row[key]})
+        for key in ("dates", "devices", "commits")
+    )
+    return (
+        f"Recorded on the real images, {span(dates, '{}')}, on {', '.join(devices)}, commit "
+        f"{', '.join(commit[:7] for commit in commits)}."
+    )
 
 
 def part_table(certificate: dict) -> pd.DataFrame:
@@ -109,8 +128,9 @@ def run_rows(records: Iterable[Record]) -> list[dict]:
         `run, recipe, title, dataset, protocol, seed, images` (trained on), `scored` (part),
         `scored_images`, `input` (pixels), `epochs` (done), `batch`, `pictures` (shown in an
         epoch), `pretrained, backbone, precision, device, backend, metrics, published`
-        (accuracy or None), `baseline` (as `kept_beside`), `certificate` (hash), `seconds,
-        seconds_per_epoch, finished`.
+        (accuracy or None), `baseline` (`title, accuracy, auroc, same_split` of
+        `baseline_runs.find_forest`), `certificate` (hash), `seconds, seconds_per_epoch,
+        finished`.
     """
     return [_row(record) for record in records]
 
@@ -137,8 +157,7 @@ def _row(record: Record) -> dict:
         "metrics": run["metrics"]["metrics"],
         # A published number stands beside results on its own data set only.
         "published": recipe["published"].get("accuracy") if own else None,
-        "baseline": _own_beside(record)
-        or kept_beside(run["dataset"], run["protocol"], run["certificate"]["hash"]),
+        "baseline": _forest(record),
         "certificate": run["certificate"]["hash"],
         "seconds": run["seconds"],
         "seconds_per_epoch": _pace(run),
@@ -146,41 +165,16 @@ def _row(record: Record) -> dict:
     }
 
 
-def kept_beside(dataset: str, protocol: str, certificate: str) -> dict | None:
-    """What a handful of numbers scored under a split, by the measurement kept with the book.
-
-    Parameters
-    ----------
-    dataset, protocol : str
-    certificate : str
-        Hash of the split; of a whole cross-validation the hash of those of its folds.
-
-    Returns
-    -------
-    dict or None
-        `title`, `accuracy` and `auroc` (value, low, high), and `same_split`: whether it is
-        the very split, or another draw by the same protocol (all folds pooled). None where
-        no baseline of the data set is kept.
-    """
-    rows = [row for row in kept_baselines(dataset, protocol) if row["classifier"] == "forest"]
-    same = [row for row in rows if row["certificate"] == certificate]
-    pooled = [row for row in rows if row["scheme"] == "pooled"]
-    if not same + pooled:
+def _forest(record: Record) -> dict | None:
+    run = record.run
+    row = find_forest(
+        run["dataset"], run["protocol"], run["certificate"]["hash"], own=record.baselines
+    )
+    if row is None:
         return None
-    return _shown((same + pooled)[0], bool(same))  # the registry names the fullest one first
-
-
-def _shown(row: dict, same_split: bool) -> dict:
-    """What a table shows of a baseline's row."""
     metrics = row["metrics"]
     found = {"title": row["title"], "accuracy": metrics["accuracy"], "auroc": metrics["auroc"]}
-    return found | {"same_split": same_split}
-
-
-def _own_beside(record: Record) -> dict | None:
-    """The same, as it was scored with the run itself."""
-    rows = [row for row in record.baselines if row["classifier"] == "forest"]
-    return _shown(rows[0], True) if rows else None
+    return found | {"same_split": row["same_split"]}
 
 
 def _pace(run: dict) -> float:

@@ -165,8 +165,10 @@ def _gap(recipe: Recipe, epochs: int) -> dict | None:
     for row in split_gaps(long):
         if row["protocol"] == recipe.data.honest_protocol:
             start = "" if row["pretrained"] else ", not pretrained"
-            scale = f"{row['input']} px, {row['epochs']} epochs{start}"
-            return row | {"scale": f"{scale}, {row['images']:,} images in common"}
+            trained = " and ".join(map(str, row["trainings"]))
+            scale = f"{row['input']} px, {row['epochs']} epochs{start}, {trained} trainings"
+            flat = ", one answer for every image" if row["one_answer"] else ""
+            return row | {"scale": f"{scale}, {row['images']:,} images in common{flat}"}
     return None
 
 

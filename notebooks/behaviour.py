@@ -163,6 +163,11 @@ if kept and pools:
     chosen = (plain.system == kept[0]["system"]) & (plain.scheme == "pooled")
     plain = plain[chosen & (plain.protocol == protocol)]
     compared[kept[0]["title"]] = plain
+varied = [
+    title
+    for title in compared
+    if title not in titles or not answers_one_class(titles[title])
+]
 named = bool(pools) and pools[0].scores.resampled == "group"
 
 # %%
@@ -183,11 +188,11 @@ if named:
     )
 
 # %% tags=["hide-input"]
-if named:
-    best = by_group.mean(axis=1)
+if named and varied:
+    best = by_group[varied].mean(axis=1)
     label, group, images = best.idxmin()
     say(
-        f"Over all systems the hardest group is {group} ({label}, {images} cells): on average "
+        f"Over the systems that give more than one answer the hardest group is {group} ({label}, {images} cells): on average "
         f"{best.min():.2f} of its cells are classified rightly; the easiest has {best.max():.2f}."
     )
 
@@ -196,7 +201,8 @@ if named:
 #
 # Among images that a network calls {term}`ALL` with 90 %, nine of ten should be. The expected calibration
 # error is the mean distance from that. One number, the {term}`temperature`, is fitted on the *validation*
-# part, and tried on the test part; people differ, so it need not carry over.
+# part, and tried on the test part; people differ, so it need not carry over. Of a system that gives
+# one answer it only says how common that class is.
 
 # %%
 calibrated = calibrate_pools(
@@ -243,13 +249,12 @@ if most:
     )
 
 # %% tags=["hide-input"]
-if calibrated:
-    helped = [
-        row["title"] for row in calibrated if row["after"] < row["before"]
-    ]
+several = [row for row in calibrated if row["varied"]]
+if several:
+    helped = [row for row in several if row["after"] < row["before"]]
     say(
         f"The temperature of the validation part lowers the error on the test part for "
-        f"{len(helped)} of {len(calibrated)} systems."
+        f"{len(helped)} of {len(several)} systems that give more than one answer."
     )
 
 # %% [markdown]
@@ -261,11 +266,6 @@ if calibrated:
 # is left out: it fails on every image of the other.
 
 # %%
-varied = [
-    title
-    for title in compared
-    if title not in titles or not answers_one_class(titles[title])
-]
 if pools and len(varied) > 1:
     kappas = error_kappas(rights, varied)
     pairs = kappas.where(

@@ -51,6 +51,7 @@ from alllib.lessons.reporting_figures import (
 from alllib.quiz import show_quiz
 from alllib.tables import interval, style
 from IPython.display import Markdown, display
+from sklearn.metrics import auc
 
 # %% [markdown]
 # ## The example
@@ -294,7 +295,7 @@ show_source(medicine.roc_points, medicine.precision_recall)
 
 # %%
 alarms, hits = medicine.roc_points(scores, truth)
-area = medicine.area_under(alarms, hits)
+area = auc(alarms, hits)
 show(
     plot_curves(scores, truth, threshold),
     caption=f"ROC and precision-recall curve; the dot is the threshold {threshold}.",

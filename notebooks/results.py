@@ -156,6 +156,7 @@ if beside:
 #
 # The same rows: how many trainings, on what, and when. A network from random weights at a small
 # input, after a few {term}`epochs <epoch>`, says how it fares *there*, and nothing of the source's own run.
+# Pixels in the name of a system are those of its source, *input* those of our run.
 
 # %%
 table = pooled_table(rows).reindex(columns=SCALE)
@@ -190,7 +191,15 @@ if rows:
         + ", ".join(
             f"{count:,} of {name}"
             for name, count in sorted(
-                {(r["dataset"], r["images"]) for r in rows}
+                # Of the organisers' folds some images are left out.
+                {
+                    r["dataset"]: max(
+                        o["images"]
+                        for o in rows
+                        if o["dataset"] == r["dataset"]
+                    )
+                    for r in rows
+                }.items()
             )
         )
         + "."
@@ -200,7 +209,8 @@ if rows:
 # ## All folds together
 #
 # One {term}`fold` is one draw of a few subjects. Where every fold of a split was the test part once, all
-# images are scored together, each by a network that was not trained on its group.
+# images are scored together, each by a network that was not trained on its group. Of the
+# organisers' folds only those are tested that are here as a whole; the row names them.
 
 # %%
 whole = fold_rows(recorded)

@@ -35,7 +35,7 @@ from alllib.gaps import (
 )
 from alllib.records import list_records
 from alllib.result_figures import plot_gaps
-from alllib.tables import interval, span, style
+from alllib.tables import interval, span, style, tell_recorded
 
 # %%
 set_style()
@@ -72,6 +72,16 @@ style(
     if main
     else "There are no recorded runs here; of the forest, all folds are kept.",
 )
+
+# %% tags=["hide-input"]
+if main:
+    say(tell_recorded(main))
+flat = [row["title"] for row in main if row["one_answer"]]
+if flat:
+    say(
+        f"Every image gets the same class, under both splits: {', '.join(flat)}. So their gap of the "
+        "accuracy is zero, whatever was trained on, and does not speak for the split."
+    )
 
 # %%
 drawn = [

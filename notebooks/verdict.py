@@ -30,7 +30,7 @@ from alllib.figures import say, set_style, show
 from alllib.gaps import signed, tell_p
 from alllib.laboratory import kept_effects
 from alllib.studies import list_studies, read_study, tell_study
-from alllib.tables import interval, style
+from alllib.tables import interval, style, tell_recorded
 from alllib.verdict import subject_results, verdict_rows, verdict_table
 from alllib.verdict_figures import plot_verdict
 
@@ -112,6 +112,9 @@ say(
         if study.topic in ("baselines", "laboratory", "groups")
     )
 )
+gaps = [row["gap"] for row in rows if row["gap"]]
+if gaps:
+    say(f"*runs of networks*: {tell_recorded(gaps)}")
 
 # %% [markdown]
 # ## Sixty-one

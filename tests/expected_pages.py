@@ -209,7 +209,10 @@ def _say_results(rows: list[Together], runs: list[Trained], kept: dict) -> list:
     known = [row.tables[0] for row in rows if row.tables[0].group.notna().all()]
     counts = [table.groupby(table.label.astype(str)).group.nunique() for table in known]
     people = [n for label in ("ALL", "HEM") for n in span_of([c[label] for c in counts])]
-    held = sorted({(r.run["dataset"], sum(r.run["images"].values())) for r in rows})
+    held: dict[str, int] = {}
+    for row in rows:
+        images = sum(row.run["images"].values())
+        held[row.run["dataset"]] = max(images, held.get(row.run["dataset"], 0))
     start = sum(row.run["weights"] != "none" for row in rows)
     limits = [*span_of(inputs), *span_of(epochs), start, len(rows), len(wanted)]
     first = [len(runs), len(rows), systems, several, len(own), len(rows) - len(own)]
@@ -219,7 +222,7 @@ def _say_results(rows: list[Together], runs: list[Trained], kept: dict) -> list:
         Said("have a forest on the same split", [len(beside), better]),
         Said(
             "Limits, in plain words",
-            [*limits, *people, *(n for _, n in held)],
+            [*limits, *people, *(held[name] for name in sorted(held))],
         ),
         Listed("", told),
     ]
@@ -230,7 +233,7 @@ def _say_results(rows: list[Together], runs: list[Trained], kept: dict) -> list:
 
 def gaps_of(runs: Sequence[Trained]) -> list[tuple]:
     """Each system on its source's split and on another: what is shown of it, the gap on the test
-    part and on the validation part too, the number of trainings, and the gaps of the area."""
+    part and on the validation part too, the trainings there, and the gaps of the area."""
     found = []
     for first in shown(runs):
         if not first.on_source:
@@ -249,7 +252,7 @@ def gaps_of(runs: Sequence[Trained]) -> list[tuple]:
             gap, more = (gap_between(first.tables, t) for t in (tables, wider))
             areas = [area_gap_between(list(first.tables), t) for t in (tables, wider)]
             shown_other = whole[0] if whole else best
-            found.append((first, protocol, shown_other, gap, more, len(trained), areas))
+            found.append((first, protocol, shown_other, gap, more, trained, areas))
     return found
 
 
@@ -262,7 +265,13 @@ def _size(gap: Gap) -> list[int]:
 
 
 def _gap_row(
-    first: Together, protocol: str, other: Together, gap: Gap, more: Gap, trained: int, areas: list
+    first: Together,
+    protocol: str,
+    other: Together,
+    gap: Gap,
+    more: Gap,
+    trained: list,
+    areas: list,
 ) -> dict:
     return {
         "system": first.title,
@@ -278,7 +287,7 @@ def _gap_row(
         "of the AUC too": areas[1],
         "images and groups": _size(more),
         "trained on": [first.trained, other.trained],
-        "trainings": [len(first.runs), trained],
+        "trainings": [len(first.runs), len(trained)],
     }
 
 
@@ -352,8 +361,13 @@ def _say_gaps(main: list) -> list[Said]:
     spans = [*span_of(more, 0), *span_of(epochs), *span_of(inputs)]
     largest = max(main, key=lambda one: one[0].accuracy[0] - one[2].accuracy[0])
     apart = 100 * (largest[0].accuracy[0] - largest[2].accuracy[0])
+    trained = [each.run for one in main for each in (*one[0].runs, *one[5])]
+    dates = sorted({run["finished"][:10] for run in trained})
+    commits = sorted({run["commit"][:7] for run in trained})
+    dates = dates if len(dates) == 1 else [dates[0], dates[-1]]
     return [
         *said,
+        Said("Recorded on the real images", [*dates, *commits]),
         Said("per cent more images", [*spans, start, len(main)]),
         Said("Why the same images matter", [apart, largest[3].points[0]]),
     ]
@@ -380,7 +394,8 @@ def expect_verdict(results: Path, least: int) -> Expected:
     title = {name: recipes[name]["title"] for name in HEADLINES}
 
     def scale(one: tuple) -> list:
-        return [one[0].run["parameters"]["input_size"], one[0].run["epochs"], one[3].images]
+        run, trainings = one[0].run, [len(one[0].runs), len(one[5])]
+        return [run["parameters"]["input_size"], run["epochs"], *trainings, one[3].images]
 
     column = "its split adds, same images"
     page.tables[column] = [
@@ -439,12 +454,13 @@ def expect_behaviour(results: Path, dataset: str, protocol: str) -> Expected:
         page.names.add(forests[0]["title"])
         tables[forests[0]["title"]] = [study.table(forests[0])]
     rights = _rights(tables)
+    flat = {one.title for one in systems if one.flat}
+    varied = [name for name in tables if name not in flat]
     page.said += [_say_systems(systems), _say_curves(runs, systems), _say_recalls(systems)]
     if systems[0].tables[0].group.notna().all():
-        page.said += _say_groups(rights, list(tables))
+        page.said += _say_groups(rights, list(tables), varied)
     page.said += _expect_calibration(page, systems)
-    flat = {one.title for one in systems if one.flat}
-    page.said += _say_errors(rights, [name for name in tables if name not in flat])
+    page.said += _say_errors(rights, varied)
     return page
 
 
@@ -486,11 +502,11 @@ def _say_recalls(systems: list[Together]) -> Listed:
     return Listed("Classified rightly", parts)
 
 
-def _say_groups(rights: pd.DataFrame, titles: list[str]) -> list:
+def _say_groups(rights: pd.DataFrame, titles: list[str], varied: list[str]) -> list:
     keys = rights.label.astype(str), rights.group.astype(str)
     by_group = rights.groupby(list(keys))[titles].mean()
     spans = [(title, [by_group[title].min(), by_group[title].max()]) for title in titles]
-    mean = by_group.mean(axis=1)
+    mean = by_group[varied].mean(axis=1)
     cells = rights.groupby(list(keys)).size()
     hardest = []
     for label, name in mean.index[np.isclose(mean, mean.min())]:
@@ -511,7 +527,8 @@ def _expect_calibration(page: Expected, systems: list[Together]) -> list:
         heat = _temperature(pd.read_parquet(path))
         table = first.predictions
         before, after = _calibration(table, 1.0), _calibration(table, heat)
-        errors.append((before[0], after[0]))
+        if not one.flat:
+            errors.append((before[0], after[0]))
         rows.append(
             {
                 "system": one.title,
@@ -529,7 +546,7 @@ def _expect_calibration(page: Expected, systems: list[Together]) -> list:
     lower = sum(after < before for before, after in errors)
     return [
         Listed("In the bin of the highest confidence", tops[:5]),
-        Said("The temperature of the validation part lowers", [lower, len(rows)]),
+        Said("The temperature of the validation part lowers", [lower, len(errors)]),
     ]
 
 
@@ -607,6 +624,7 @@ def expect_cost(results: Path, dataset: str, protocol: str, operations) -> Expec
         {
             "system": one.title,
             "input": [one.run["parameters"]["input_size"]],
+            "epochs": [one.run["epochs"]],
             "million parameters": [one.run["model_parameters"] / 1e6],
             "million operations an image": [needs[one.title] / 1e6],
             "images a second": [cost["speed"]],
@@ -616,7 +634,7 @@ def expect_cost(results: Path, dataset: str, protocol: str, operations) -> Expec
             "accuracy": one.accuracy[:1],
             "AUC": one.auroc[:1],
             "precision": one.run.get("precision", one.run["parameters"]["precision"]),
-            "device": one.run["device"]["device"],
+            "measured": _measured(one.run["device"]["device"], one.finished, one.run["commit"]),
         }
         for one, cost in rows
     ]

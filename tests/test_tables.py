@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from alllib.baseline_runs import find_forest
 from alllib.evaluation import METRICS
 from alllib.recipes import change_recipe, load_recipe
 from alllib.records import Record
 from alllib.tables import (
     crossing_table,
     interval,
-    kept_beside,
     metric_table,
     part_table,
     run_rows,
@@ -77,7 +77,7 @@ def kept(monkeypatch):
     """The kept rows of baselines, to be filled by a test."""
     rows = []
     monkeypatch.setattr(
-        "alllib.tables.kept_baselines",
+        "alllib.baseline_runs.kept_baselines",
         lambda dataset, protocol: [
             row for row in rows if (row["dataset"], row["protocol"]) == (dataset, protocol)
         ],
@@ -86,7 +86,7 @@ def kept(monkeypatch):
 
 
 def test_no_network_stands_without_what_a_handful_of_numbers_scored(kept):
-    assert kept_beside("cnmc2019", "image", CERTIFICATE["hash"]) is None
+    assert find_forest("cnmc2019", "image", CERTIFICATE["hash"]) is None
     assert run_table([record_of()])["accuracy without a CNN"].tolist() == ["not measured"]
     kept += [kept_row("fold", 0.7, "other"), kept_row("pooled", 0.75)]
     told = run_table([record_of()])["accuracy without a CNN"].tolist()
@@ -94,7 +94,7 @@ def test_no_network_stands_without_what_a_handful_of_numbers_scored(kept):
     # The commonest class is no classifier of images; the very split is worth more than others.
     kept += [kept_row("fold", 0.6, CERTIFICATE["hash"], "majority")]
     kept += [kept_row("fold", 0.8, CERTIFICATE["hash"])]
-    assert kept_beside("cnmc2019", "image", CERTIFICATE["hash"])["same_split"]
+    assert find_forest("cnmc2019", "image", CERTIFICATE["hash"])["same_split"]
     told = run_table([record_of()])["accuracy without a CNN"].tolist()
     assert told == ["0.800 (0.750 to 0.850)"]
     assert run_rows([record_of()])[0]["baseline"]["accuracy"]["value"] == 0.8
@@ -102,12 +102,13 @@ def test_no_network_stands_without_what_a_handful_of_numbers_scored(kept):
 
 def test_baselines_of_another_protocol_stand_beside_nothing(kept):
     kept += [kept_row("pooled", 0.75)]
-    assert kept_beside("cnmc2019", "group", CERTIFICATE["hash"]) is None
+    assert find_forest("cnmc2019", "group", CERTIFICATE["hash"]) is None
 
 
 def test_what_was_scored_with_the_run_itself_comes_first(kept):
     kept += [kept_row("fold", 0.8, CERTIFICATE["hash"])]
-    own = (kept_row("given", 0.9, classifier="majority"), kept_row("given", 0.7))
+    same = CERTIFICATE["hash"]
+    own = (kept_row("given", 0.9, same, "majority"), kept_row("given", 0.7, same))
     record = replace(record_of(), baselines=own)
     found = run_rows([record])[0]["baseline"]
     assert found["accuracy"]["value"] == 0.7 and found["same_split"]

@@ -15,7 +15,6 @@ from ..records import Record, list_records, read_record
 
 __all__ = [
     "Counts",
-    "area_under",
     "count_decisions",
     "example_record",
     "f_score",
@@ -172,11 +171,6 @@ def _cumulated(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     hits = np.cumsum(positive[order])[ends]
     return np.append(0, hits), np.append(0, ends + 1 - hits)
-
-
-def area_under(x: np.ndarray, y: np.ndarray) -> float:
-    """Area under straight lines between points, x rising."""
-    return float(((x[1:] - x[:-1]) * (y[1:] + y[:-1])).sum() / 2)
 
 
 def net_benefit(

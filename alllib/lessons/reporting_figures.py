@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from sklearn.metrics import auc
 
-from .medicine import area_under, net_benefit, predictive_values
 from .medicine import count_decisions as count
+from .medicine import net_benefit, predictive_values
 from .medicine import precision_recall as recall_curve
 from .medicine import roc_points as roc_curve
 
@@ -70,7 +71,7 @@ def plot_curves(scores: np.ndarray, positive: np.ndarray, threshold: float) -> F
     axes[0].plot([0, 1], [0, 1], "--", color="#777777", linewidth=1)
     axes[0].plot(1 - point.specificity, point.sensitivity, "o", color=ORANGE, markersize=8)
     axes[0].set(xlabel="false alarms (1 - specificity)", ylabel="sensitivity",
-                title=f"ROC, area {area_under(alarms, hits):.3f}")  # fmt: skip
+                title=f"ROC, area {auc(alarms, hits):.3f}")  # fmt: skip
     recall, precision = recall_curve(scores, positive)
     axes[1].plot(recall, precision, color=BLUE, linewidth=2)
     axes[1].axhline(point.prevalence, color="#777777", linestyle="--", linewidth=1)
