@@ -68,8 +68,8 @@ def tell_recorded(rows: Iterable[dict]) -> str:
         for key in ("dates", "devices", "commits")
     )
     return (
-        f"Recorded on the real images, {span(dates, '{}')}, on {', '.join(devices)}, commit "
-        f"{', '.join(commit[:7] for commit in commits)}."
+        f"Recorded on the real images, {span(dates, '{}')}, on {', '.join(devices)}, "
+        f"{', '.join(f'commit {commit[:7]}' for commit in commits)}."
     )
 
 
