@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from alllib.lessons.precision import double_precision
 from hypothesis import given
 from hypothesis import strategies as st
 
