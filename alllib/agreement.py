@@ -18,8 +18,8 @@ A tolerance that would call the very results the same whose difference is to be 
 says nothing, therefore a widest one. With as few subject groups as C-NMC has, the first square
 alone is wider: on other images a result can be contradicted there and hardly confirmed.
 
-Only one network was repeated with several seeds, and a small one. Its deviation stands for all
-of them, and the reason of a verdict says so.
+A system that was not repeated with several seeds takes the widest deviation of those that were,
+and the reason of a verdict says so.
 """
 
 from __future__ import annotations
@@ -198,8 +198,8 @@ def kept_spread(dataset: str = "cnmc2019", system: str = "") -> Spread | None:
     Returns
     -------
     Spread or None
-        None where nothing was kept. Its `origin` names the system and its scale: no other
-        network was repeated, so this deviation serves for all of them.
+        None where nothing was kept. Its `origin` names the system and its scale, because it
+        also serves for systems that were not repeated.
     """
     study = read_study("seeds", dataset)
     if study is None:

@@ -90,7 +90,8 @@ style(reported, "What the sources report.")
 # One row for each system, data set and split; where there are several seeds, their mean. The
 # interval of the accuracy leaves {term}`subject groups <group>` out in turn, that of the area under the curve ({term}`AUC`)
 # draws groups anew; both are of the mean over the seeds. Where a class has a single group in the
-# scored part there is none, and where no {term}`subject` is known (B-ALL) each image counts as its own,
+# scored part there is none; with two it may reach over nearly the whole scale, which says that
+# two people are too few. Where no {term}`subject` is known (B-ALL) each image counts as its own,
 # which makes the interval too narrow. *Without a CNN* is a forest on
 # [a handful of numbers](without_cnn.ipynb) on the very same split, or, marked so, on other draws by
 # the same {term}`protocol`.

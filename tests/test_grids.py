@@ -383,12 +383,12 @@ def test_protocols_and_folds_of_the_grid_exist(grid, scale):
         assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", run.id)
 
 
-def test_each_recorded_run_whose_name_is_in_the_grid_is_of_it(grid):
+def test_each_recorded_run_is_of_the_grid(grid):
     runs = {
         run.id: run for scale in ("cpu", "gpu") for run in grid_runs(grid, scale, complete=True)
     }
-    kept = [record for record in list_records(REPOSITORY / "results") if record.run["id"] in runs]
-    assert len(kept) >= 12
+    kept = list_records(REPOSITORY / "results")
+    assert len(kept) > 30
     for record in kept:
         assert runs[record.run["id"]].fits(record), record.run["id"]
     lacking = missing_runs(runs.values(), kept)
