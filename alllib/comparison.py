@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ __all__ = [
     "choice_table",
     "deviation_table",
     "recorded_runs",
+    "setting_table",
     "surest_errors",
     "tell_confusion",
     "tell_history",
@@ -26,22 +28,60 @@ __all__ = [
 
 def choice_table(recipe) -> pd.DataFrame:
     """What a source leaves open: `parameter`, `value` and `reason`, one row each."""
-    whole = recipe.as_dict()
-
-    def value(dotted: str) -> str:
-        here = whole
-        for key in dotted.split("."):
-            here = here[key]
-        if isinstance(here, dict):
-            return ", ".join(f"{key} = {entry}" for key, entry in here.items())
-        return ", ".join(map(str, here)) if isinstance(here, list) else str(here)
-
     return pd.DataFrame(
         [
-            {"parameter": c.parameter, "value": value(c.parameter), "reason": c.reason}
-            for c in recipe.choice
+            {
+                "parameter": choice.parameter,
+                "value": _show(_look_up(recipe, choice.parameter)),
+                "reason": choice.reason,
+            }
+            for choice in recipe.choice
         ]
     )
+
+
+def _look_up(recipe, dotted: str) -> Any:
+    """A value of a recipe; None where it has none of that name."""
+    here = recipe.as_dict()
+    for key in dotted.split("."):
+        here = here.get(key, {})
+    return None if here == {} else here
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {entry}" for key, entry in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+# Settings that a source can state in figures, in words.
+STATED = {
+    "data.shares": "share of images per part",
+    "images.crop": "side of the crop, pixels",
+    "images.input": "side of the input, pixels",
+    "augmentation.samples": "pictures after augmentation",
+    "architecture.settings.filters": "filters per block",
+    "architecture.settings.dense": "units of dense layers",
+    "training.optimizer.name": "optimiser",
+    "training.optimizer.learning_rate": "learning rate",
+    "training.batch": "images in a batch",
+    "training.epochs": "epochs",
+}
+
+
+def setting_table(recipe) -> pd.DataFrame:
+    """What a source, or its public code, states in figures: `setting` and `value`, one row each.
+
+    A parameter that the recipe lists among its choices is not stated and has no row.
+    """
+    chosen = {choice.parameter for choice in recipe.choice}
+    rows = [
+        {"setting": words, "value": _show(value)}
+        for dotted, words in STATED.items()
+        if (value := _look_up(recipe, dotted))  # a crop of 0 is none
+        and not any(f"{dotted}.".startswith(f"{one}.") for one in chosen)
+    ]
+    return pd.DataFrame(rows)
 
 
 def deviation_table(record: Record) -> pd.DataFrame:

@@ -108,7 +108,8 @@ show_source(
 
 # %% tags=["hide-input"]
 at_zero = {name: float(slope(0.0)) for name, (_, slope) in deep.BENDS.items()}
-far = activations.sigmoid_slope(4.0)
+large = 4.0  # a sum far from zero
+far = activations.sigmoid_slope(large)
 show(
     figures.plot_bends(deep.BENDS),
     caption="Four activation functions and their slopes.",
@@ -134,7 +135,7 @@ gaps = {
 # %% tags=["hide-input"]
 say(
     f"The four slopes differ from such quotients by at most {max(gaps.values()):.0e}. The sigmoid's "
-    f"is nowhere above **{at_zero['sigmoid']}**, and at a sum of 4 it is down to {far:.3f}. A unit "
+    f"is nowhere above **{at_zero['sigmoid']}**, and at a sum of {large:g} it is down to {far:.3f}. A unit "
     "whose sum is large in either direction is called *saturated*: it hardly learns."
 )
 
@@ -718,7 +719,7 @@ say(
 # ## Temperature and calibration
 #
 # {term}`Calibration <calibration>` says whether probabilities come true: of the cells called ALL
-# with 80 %, are four in five? Trained to a low loss, large networks tend to be too sure. One number
+# with a probability of four fifths, are four in five? Trained to a low loss, large networks tend to be too sure. One number
 # repairs much of that: divide all scores by a {term}`temperature` $T$ before softmax,
 # $p_j = e^{z_j / T} / \sum_k e^{z_k / T}$, and choose the $T$ with the lowest cross-entropy on the
 # *validation* part {cite:p}`guo2017calibration`. The order of the classes stays, so accuracy does not

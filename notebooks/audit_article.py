@@ -30,10 +30,10 @@ draws = 20000  # resamplings of the scored images for an interval
 # {cite:p}`mir2019report` and in part in the same words. It explains what a convolutional network is
 # and then tells what was done. This course follows its outline.
 #
-# - **Images**: the training phase of C-NMC 2019, cut 8 to 2 at random within each class, cropped from
-#   450 to 400 pixels, and augmented to 20,000 pictures by rotations and flips.
+# - **Images**: the training phase of C-NMC 2019, cut in two at random within each class, cropped,
+#   and augmented by rotations and flips.
 # - **Networks**: four known ones and one of the authors' own, with {term}`convolutions <convolution>` in six blocks.
-# - **Training**: SGD at a rate of 2e-4, 100 {term}`epochs <epoch>`, {term}`batches <batch>` of 30; the weights of the best validation
+# - **Training**: SGD in {term}`batches <batch>`, for a fixed number of {term}`epochs <epoch>`; the weights of the best validation
 #   accuracy were kept.
 # - **Result**: a table of five accuracies.
 #
@@ -49,6 +49,18 @@ from alllib.tables import style
 set_style()
 rows = claim_rows("mir2019article")
 style(status_counts(rows), "Claims of the article by kind and status.")
+
+# %% [markdown]
+# The settings in figures, as far as they are stated; they are read from the recipe that rebuilds the system:
+
+# %%
+from alllib.comparison import setting_table
+from alllib.recipes import load_recipe
+
+style(
+    setting_table(load_recipe("mir2019-proposed")),
+    "What the article and its report state of their own network and its training.",
+)
 
 # %% [markdown]
 # What does not hold, and what cannot stand beside another statement:
@@ -205,7 +217,7 @@ if plain:
 # A known network that stays below a few numbers says little of the network until it is told how it was
 # trained.
 #
-# ## Simple, and 64 million weights
+# ## Simple, and how many weights
 #
 # The article puts the result down to a simple architecture.
 

@@ -32,15 +32,15 @@ draws = 20000  # random orders of the test folder that are simulated
 # network, built from nothing, can tell leukemic from normal cells well enough to assist a physician. Its
 # code is public, so that more can be said here than the poster prints.
 #
-# - **Images**: C-NMC 2019, resized whole to 256 pixels and divided by 255; no {term}`crop`, no
+# - **Images**: C-NMC 2019, resized whole and scaled to the range 0 to 1; no {term}`crop`, no
 #   {term}`augmentation`.
 # - **Parts**: per class, the first quarter in the order in which folders were listed became the
 #   {term}`validation part <part>` and the rest the training part. The official preliminary phase is the test
 #   part. The final phase was not used.
-# - **Network**: two blocks of two 3x3 {term}`convolutions <convolution>` with 64 {term}`filters <filter>`, each block followed by a
-#   {term}`pooling` and a {term}`dropout`; then one dense layer of 128 units, a dropout, and one output. [Its own
+# - **Network**: two blocks of two 3x3 {term}`convolutions <convolution>` with as many {term}`filters <filter>`, each block followed by a
+#   {term}`pooling` and a {term}`dropout`; then one dense layer, a dropout, and one output. [Its own
 #   page](two_by_two_cnn.ipynb) builds it.
-# - **Training**: {term}`RMSprop`, chosen over {term}`Adam`, and up to 100 {term}`epochs <epoch>`.
+# - **Training**: {term}`RMSprop`, chosen over {term}`Adam`, for two numbers of {term}`epochs <epoch>`.
 #
 # ## What we checked
 #
@@ -57,6 +57,18 @@ from alllib.tables import style
 set_style()
 rows = claim_rows("unnithan2021poster")
 style(status_counts(rows), "Claims of the poster by kind and status.")
+
+# %% [markdown]
+# The settings in figures, as far as they are stated; they are read from the recipe that rebuilds the system:
+
+# %%
+from alllib.comparison import setting_table
+from alllib.recipes import load_recipe
+
+style(
+    setting_table(load_recipe("unnithan2021-2x2")),
+    "What the poster and its code state of network and training.",
+)
 
 # %% [markdown]
 # What does not hold, and what cannot stand beside another statement:

@@ -31,11 +31,11 @@ draws = 20000  # resamplings of the confusion matrix for intervals
 # step with its listings and logs, layer tables, results. It is by far the most open of the five
 # sources, and so it has the most rows in the ledger. More to check is more to find, and no reproach.
 #
-# - **Images**: C-NMC 2019, training phase; shuffled within each class and cut 8 to 2; cropped from
-#   450 to 400 pixels; augmented to 20,000 pictures with Augmentor {cite:p}`bloice2019augmentor`.
+# - **Images**: C-NMC 2019, training phase; shuffled within each class and cut in two; cropped;
+#   augmented with Augmentor {cite:p}`bloice2019augmentor`.
 # - **Networks**: AlexNet, VGG16, ResNet-50, Inception-v3, and one of their own: six blocks of 3x3
 #   {term}`convolutions <convolution>` with {term}`batch normalisation`, two {term}`dense layers <dense layer>` with {term}`dropout`, two outputs.
-# - **Training**: SGD at 2e-4, batches of 30, 100 {term}`epochs <epoch>`, the weights of the best validation accuracy.
+# - **Training**: SGD for a fixed number of {term}`epochs <epoch>`, the weights of the best validation accuracy.
 # - **Result**: accuracies of five networks, and of their own also a confusion matrix, precision and
 #   recall.
 #
@@ -53,6 +53,18 @@ rows = claim_rows("mir2019report")
 style(status_counts(rows), "Claims of the report by kind and status.")
 
 # %% [markdown]
+# The settings in figures, as far as they are stated; they are read from the recipe that rebuilds the system:
+
+# %%
+from alllib.comparison import setting_table
+from alllib.recipes import load_recipe
+
+style(
+    setting_table(load_recipe("mir2019-proposed")),
+    "What the report states of its own network and its training.",
+)
+
+# %% [markdown]
 # What does not hold, and what cannot stand beside another statement:
 
 # %%
@@ -64,14 +76,14 @@ style(
 # %% [markdown]
 # ## Thirteen convolutions
 #
-# The text counts 14 convolutions in six blocks and does not say which block has how many; the layer
+# The text counts the convolutions in six blocks and does not say which block has how many; the layer
 # table starts at block 4. But it prints two totals of the convolutional part. With {term}`bias` and batch
 # normalisation a 3x3 convolution from $c$ channels to $f$ filters has
 #
 # $$\underbrace{(9c + 1)f}_{\text{convolution}} + \underbrace{4f}_{\text{normalisation}}$$
 #
 # parameters, of which $2f$, the running mean and variance, are not trained. We try every way to place
-# 12, 13 and 14 convolutions.
+# as many convolutions as the text counts, one less and two less.
 
 
 # %%
@@ -94,10 +106,11 @@ from alllib.recipes import load_recipe
 
 recipe = load_recipe("mir2019-proposed")
 filters = recipe.architecture.settings["filters"]
+said = recipe.published["convolutions_text"]
 ways = [
     (sum(way), ", ".join(map(str, way)), *weights(way, filters))
     for way in product(range(1, 10), repeat=len(filters))
-    if sum(way) in (12, 13, 14)
+    if said - 2 <= sum(way) <= said
 ]
 names = ["convolutions", "in blocks 1 to 6", "parameters", "unmoved"]
 found = pd.DataFrame(ways, columns=names)
@@ -110,7 +123,7 @@ trained = find_claim(rows, "report-convolutional-trainable")["published"]
 fits = found[(found.parameters == total) & (found.unmoved == total - trained)]
 show(
     plot_placements(found, (total, total - trained)),
-    caption="Ways to place 12, 13 or 14 convolutions, near the two printed totals.",
+    caption=f"Ways to place {said - 2} to {said} convolutions, near the two printed totals.",
     alt=f"Of {len(found):,} ways {len(fits)} meet the printed totals, with "
     f"{list(fits.convolutions)} convolutions.",
 )
@@ -162,8 +175,8 @@ say(
 # %% [markdown]
 # ## The precision of which class?
 #
-# The report defines precision and recall with cancer cells as the positive class and prints .89 for
-# both. Its matrix lets us compute them for either class.
+# The report defines precision and recall with cancer cells as the positive class and prints one
+# value for both. Its matrix lets us compute them for either class.
 
 # %%
 from alllib.figures import plot_confusion
@@ -267,8 +280,8 @@ say(
 # %% [markdown]
 # ## Pictures that are copies
 #
-# {term}`Augmentation <augmentation>` is there so that the network never sees the same picture twice. The listing turns by 90
-# and 270 degrees and mirrors both ways, each with probability one half. Whatever is drawn, the result
+# {term}`Augmentation <augmentation>` is there so that the network never sees the same picture twice. The listing turns by one
+# and by three quarters and mirrors both ways, each with probability one half. Whatever is drawn, the result
 # is one of the eight symmetries of the square, and one of the eight is the picture itself.
 
 # %% tags=["hide-input"]

@@ -31,14 +31,14 @@ draws = 20000  # shuffles of the validation part that are simulated
 # {cite:p}`ghaderzadeh2022fast`. It is the only source here on other images, {term}`B-ALL`
 # {cite:p}`aria2021ball`: four classes of B-cell precursors, one of them benign.
 #
-# - **Images**: 224 pixels wide, scaled to the range 0 to 1; brightness, contrast, rotation and
+# - **Images**: made smaller, scaled to the range 0 to 1; brightness, contrast, rotation and
 #   flips are varied.
 # - **Network**: DenseNet-201 with {term}`ImageNet` weights, two {term}`dense layers <dense layer>`, four outputs.
-# - **Training**: {term}`Adam`, 40 {term}`epochs <epoch>`, L2 and {term}`dropout`.
+# - **Training**: {term}`Adam` for a fixed number of {term}`epochs <epoch>`, L2 and {term}`dropout`.
 # - **Result**: pictures. The figures below are those of the public code, whose log shows every epoch;
 #   another version of the sheet beside that code prints them rounded.
 #
-# The code cuts each class at random into .64, .16 and .20, rounded down, and feeds batches of 16.
+# The code cuts each class at random into three parts, rounded down, and feeds batches.
 #
 # ## What we checked
 
@@ -52,6 +52,18 @@ from alllib.tables import style
 set_style()
 rows = claim_rows("ball2023densenet")
 style(status_counts(rows), "Claims of the sheet by kind and status.")
+
+# %% [markdown]
+# The settings in figures, as far as they are stated; they are read from the recipe that rebuilds the system:
+
+# %%
+from alllib.comparison import setting_table
+from alllib.recipes import load_recipe
+
+style(
+    setting_table(load_recipe("ball2023-densenet201")),
+    "What the sheet and its code state of network and training.",
+)
 
 # %% [markdown]
 # What does not hold, and what cannot stand beside another statement:
@@ -72,7 +84,7 @@ style(
 # {\text{images of class } k \text{ in } b}.$$
 #
 # Where a batch holds no image of the class this is $0/0$, and the program puts 0. So a network that
-# makes no mistake loses one entry each time that a class lacks in a batch of 16. The smallest class
+# makes no mistake loses one entry each time that a class lacks in a batch. The smallest class
 # lacks often. How much is that? We deal the validation part into batches many times and score a
 # network that is always right.
 
@@ -132,10 +144,10 @@ say(
 #
 # ## Five digits that exclude a test set
 #
-# Accuracy suffers less from batches, but it keeps a trace. With $B$ batches of 16, the last one of
-# $m$ images, $a$ mistakes in full batches and $c$ in the last give
+# Accuracy suffers less from batches, but it keeps a trace. With $B$ batches of $b$ images, the last one
+# of $m$, $a$ mistakes in full batches and $c$ in the last give
 #
-# $$A = 1 - \frac{1}{B}\left(\frac{a}{16} + \frac{c}{m}\right).$$
+# $$A = 1 - \frac{1}{B}\left(\frac{a}{b} + \frac{c}{m}\right).$$
 #
 # Only some values are possible, and others for a part of another size.
 

@@ -31,7 +31,7 @@ draws = 20000  # random test parts of the labelled images that are simulated
 # that earlier methods needed a person for, and applies one to C-NMC 2019.
 #
 # - **Images**: the three official phases, called training, validation and testing data.
-# - **Network**: VGG19 with frozen {term}`convolutions <convolution>`; a {term}`dense layer` of 256 units, a {term}`dropout` and two
+# - **Network**: VGG19 with frozen {term}`convolutions <convolution>`; a {term}`dense layer`, a {term}`dropout` and two
 #   outputs on top, which alone were trained.
 # - **Training**: judged by validation accuracy. {term}`Optimiser <optimiser>`, {term}`loss`, batch, epochs, scaling and the {term}`split`
 #   are not stated.
@@ -49,6 +49,18 @@ from alllib.tables import style
 set_style()
 rows = claim_rows("garg2021transfer")
 style(status_counts(rows), "Claims of the paper by kind and status.")
+
+# %% [markdown]
+# The settings in figures, as far as they are stated; they are read from the recipe that rebuilds the system:
+
+# %%
+from alllib.comparison import setting_table
+from alllib.recipes import load_recipe
+
+style(
+    setting_table(load_recipe("garg2021-vgg19")),
+    "What the paper states of network and training.",
+)
 
 # %% [markdown]
 # What does not hold, and what cannot stand beside another statement:

@@ -91,7 +91,7 @@ plan = plan_augmentation(train, **wanted)
 assert plan.equals(plan_augmentation(train, **wanted))
 style(
     plan.head(),
-    "First pictures of the plan; a symmetry is a number from 0 to 7.",
+    f"First pictures of the plan; a symmetry is a number below {len(SYMMETRIES)}.",
 )
 
 # %%
@@ -149,11 +149,12 @@ axis.legend(frameon=False)
 figure.tight_layout()
 
 # %%
-half = firing.set_index("nominal").loc[0.5]
+half = firing.iloc[firing.nominal.sub(settings.probability).abs().argmin()]
 show(
     figure,
     caption="Nominal and true probability of an operation of Augmentor.",
-    alt=f"Points lie near the diagonal, most above it; at nominal 0.5 it is {half.measured:.3f}.",
+    alt=f"Points lie near the diagonal, most above it; at nominal "
+    f"{half.nominal:g} it is {half.measured:.3f}.",
 )
 
 # %% tags=["hide-input"]

@@ -514,7 +514,7 @@ weights = report.published["parameters"]
 say(
     f"Counted, the backward pass costs **{back / ahead:.2f}** forward passes in this head; there the "
     "first layer has nearly all the weights and hands nothing back. In the whole network it does, since "
-    "convolutions lie before it, and the quotient is close to 2. Small steps would need "
+    "convolutions lie before it, and the quotient is close to two. Small steps would need "
     f"{2 * weights:,} forward passes for the {weights:,} parameters of the report's network, instead "
     "of about three."
 )

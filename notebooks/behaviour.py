@@ -199,7 +199,7 @@ if named and varied:
 # %% [markdown]
 # ## Is a probability a probability?
 #
-# Among images that a network calls {term}`ALL` with 90 %, nine of ten should be. The expected calibration
+# Among images that a network calls {term}`ALL` with one probability, that share should be. The expected calibration
 # error is the mean distance from that. One number, the {term}`temperature`, is fitted on the *validation*
 # part, and tried on the test part; people differ, so it need not carry over. Of a system that gives
 # one answer it only says how common that class is. There the raw probabilities

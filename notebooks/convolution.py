@@ -245,10 +245,10 @@ style(pd.DataFrame(rows, columns=names), "Sides of the poster's maps.")
 # %% tags=["hide-input"]
 fits = [row[0] for row in rows if row[2] == row[3]]
 say(
-    f"**{len(fits)} of {len(rows)}** rows fit a stride of 1 and none a stride of 3: the *window* is "
+    f"**{len(fits)} of {len(rows)}** rows fit a stride of one and none a stride of three: the *window* is "
     "three by three, the stride is one."
     if len(fits) == len(rows)
-    else f"{len(fits)} of {len(rows)} rows fit a stride of 1."
+    else f"{len(fits)} of {len(rows)} rows fit a stride of one."
 )
 
 # %% [markdown]
@@ -322,7 +322,7 @@ pooled = {"map after ReLU": found[..., 0]}
 for window in (2, 4):
     for kind in ("max", "mean"):
         small = convolution.pool(found, window, kind=kind)
-        pooled[f"{kind} of {window} x {window}"] = small[..., 0]
+        pooled[f"{kind} of {window}x{window}"] = small[..., 0]
 
 # %% tags=["hide-input"]
 scaled = {
@@ -341,8 +341,8 @@ show(
 # %% tags=["hide-input"]
 say(
     f"The mean keeps the mean value ({means['map after ReLU']:.1f}, then "
-    f"{means['mean of 2 x 2']:.1f} and {means['mean of 4 x 4']:.1f}, apart from a border that is cut "
-    f"off); the maximum raises it, to {means['max of 2 x 2']:.1f} and {means['max of 4 x 4']:.1f}: it "
+    f"{means['mean of 2x2']:.1f} and {means['mean of 4x4']:.1f}, apart from a border that is cut "
+    f"off); the maximum raises it, to {means['max of 2x2']:.1f} and {means['max of 4x4']:.1f}: it "
     "says that something was there, not how much of it."
 )
 
@@ -587,9 +587,9 @@ show(
     caption="Change of the maps when the image is shifted. Left: beyond moving along "
     "(equivariance), one cell. Right: at the same place (invariance), mean of "
     f"{looked_at} cells, filters that answer to change.",
-    alt="Left, at a shift of 1 and of 2 pixels: "
+    alt="Left, at a shift by one and by two pixels: "
     + "; ".join(f"{k} {v[1]:.2f} and {v[2]:.2f}" for k, v in followed.items())
-    + ". Right, at a shift of 2 pixels: "
+    + ". Right, at a shift by two pixels: "
     + "; ".join(f"{k} {v[2]:.2f}" for k, v in stayed.items())
     + ".",
 )
@@ -597,11 +597,11 @@ show(
 # %% tags=["hide-input"]
 exact, border, strided, after_pool = followed.values()
 say(
-    f"Left: with stride 1 and no padding the map follows **exactly** (largest change "
+    f"Left: with stride one and no padding the map follows **exactly** (largest change "
     f"{max(exact):.2g}). The frame of zeros breaks that at the border ({border[1]:.2f} at one pixel), "
-    "since a zero beside a cell is an edge. With stride 2 a shift by one pixel meets other pixels, and "
+    "since a zero beside a cell is an edge. With stride two a shift by one pixel meets other pixels, and "
     f"no move of the map makes up for it: a change of **{strided[1]:.2f}**, and {strided[2]:.2g} at two "
-    f"pixels. Behind a max pooling of 2 it is {after_pool[1]:.2f} at one pixel."
+    f"pixels. Behind a max pooling of two it is {after_pool[1]:.2f} at one pixel."
 )
 raw = [
     change_in_place(kernel, window, lambda x: np.roll(x, 1, 1))
@@ -609,9 +609,9 @@ raw = [
 ]
 say(
     f"Right: a shift by one pixel changes the map in place by {stayed['no pooling'][1]:.2f} without "
-    f"pooling, by {stayed['pool 2'][1]:.2f} with a pooling of 2, by {stayed['pool 8'][1]:.2f} with one "
-    f"of 8, and by {stayed['whole map'][1]:.2f} over the whole map. With random filters, which answer "
-    f"to brightness too, it is {raw[0]:.2f} without pooling and {raw[1]:.2f} with one of 8: how much "
+    f"pooling, by {stayed['pool 2'][1]:.2f} with a pooling of two, by {stayed['pool 8'][1]:.2f} with one "
+    f"of eight, and by {stayed['whole map'][1]:.2f} over the whole map. With random filters, which answer "
+    f"to brightness too, it is {raw[0]:.2f} without pooling and {raw[1]:.2f} with one of eight: how much "
     "pooling softens a shift depends on the map. Only pooling over the whole map undoes it, as long "
     "as the cell stays inside the image."
 )

@@ -455,10 +455,9 @@ from alllib.recipes import load_recipe
 rates = (hit / (hit + missed), calm / (alarm + calm))
 imagined = {
     "rates of the report": rates,
-    "specificity 0.99": (0.99, 0.99),
-    "specificity 0.999": (0.99, 0.999),
+    **{f"specificity {rate}": (0.99, rate) for rate in (0.99, 0.999)},
 }
-limits = facts.load_thresholds()
+limits, many = facts.load_thresholds(), 0.2  # a share of blasts to compare with
 remission, left = limits
 
 # %% tags=["hide-input"]
@@ -466,8 +465,8 @@ show(
     plot_apparent(imagined, {remission.name: remission.share}),
     caption="Cells called blasts against cells that are blasts.",
     alt="; ".join(
-        f"{name}: without any blast {apparent_share(0, *r):.1%} are called blasts, with 20 % "
-        f"blasts {apparent_share(0.2, *r):.1%}"
+        f"{name}: without any blast {apparent_share(0, *r):.1%} are called blasts, with "
+        f"{many:.0%} blasts {apparent_share(many, *r):.1%}"
         for name, r in imagined.items()
     )
     + f". A line marks {remission.share:.0%}, the traditional limit of remission.",

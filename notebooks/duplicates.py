@@ -127,8 +127,8 @@ say(
 #    eight symmetries of the square, are candidates.
 # 2. *Screening.* Two small textures are laid over each other in every position.
 # 3. *Comparison.* The pair is decoded again, turned, moved and compared pixel by pixel inside both
-#    {term}`nuclei <nucleus>`. What counts is the *likeness*: the correlation of structures between about
-#    2 and 8 pixels, which is chromatin. Outline and shading are left out: all nuclei are round.
+#    {term}`nuclei <nucleus>`. What counts is the *likeness*: the correlation of structures a few
+#    pixels wide, which is chromatin. Outline and shading are left out: all nuclei are round.
 #
 # Where does one cell end and a chance likeness begin? Had images of C-NMC been turned, pairs that
 # fit turned would form a second hill in the figure below, as those do that fit as they are. There
@@ -206,7 +206,7 @@ if cost:
 # %% [markdown]
 # In the figure, pairs that fit as they are outnumber the turned ones just left of the line too:
 # some of them show the same cell. They are left out, because one wrong pair would join two people.
-# Fields of B-ALL that overlap only in part, moved by much more than 20 pixels, are not looked for.
+# Fields of B-ALL that overlap only in part, moved far, are not looked for.
 #
 # *Same photograph* means that even the finest detail agrees, noise included; *same cell* that it
 # does not: the cell was photographed again, at another focus, often with all its neighbours. (A
@@ -321,20 +321,30 @@ say(
 # %% [markdown]
 # ## How good is the search?
 #
-# We plant copies whose origin we know: moved by up to 10 pixels, turned or mirrored, saved as JPEG
-# of quality 80, brighter or darker by 5 %, and all of these at once. *Recall* is the share of
+# We plant copies whose origin we know: moved by a few pixels, turned or mirrored, saved as JPEG,
+# brighter or darker, and all of these at once. *Recall* is the share of
 # planted copies that is found with its original; *precision* the share of judged pairs that were
 # planted. Images that show one cell without our doing would blur that count. So the originals are
 # searched alone first; what is found there, and what follows from it, is not judged.
 
 # %%
 from alllib.files import workspace
-from alllib.planting import plant_duplicates, score_planted
+from alllib.planting import (
+    BRIGHTNESS,
+    QUALITY,
+    SHIFT,
+    plant_duplicates,
+    score_planted,
+)
 
 folder = workspace() / "_build" / "planted" / root.name
 both, plan = plant_duplicates(cells, folder, count=planted, seed=seed)
 search = find_duplicates(both)
 live = score_planted(search, plan, known=duplicates.pairs)
+say(
+    f"The copies are moved by up to {SHIFT} pixels, saved at quality {QUALITY}, or brighter or "
+    f"darker by {BRIGHTNESS:.0%}."
+)
 
 # %%
 ends = plan.tail(5).rename(columns={"image": "first", "copy": "second"})
@@ -412,7 +422,7 @@ style(
 #
 # The protocol `group` uses the table that ships with the package, so that everyone splits alike,
 # with few of the images or all. The pairs found on the images at hand join more names than the
-# table does. What would change if the protocol used them? The forest on 19 numbers
+# table does. What would change if the protocol used them? The forest on nineteen numbers
 # ([without a CNN](without_cnn.ipynb)) is scored in five folds by each table of groups. Every image
 # is scored once.
 

@@ -105,7 +105,7 @@ show(
         loss,
         best,
         window=window,
-        names=("area (10,000 pixels)", "perimeter (100 pixels)"),
+        names=("area (ten thousand pixels)", "perimeter (hundred pixels)"),
     ),
     caption="Left: nuclei of this page and the line that fits them best. Right: the loss of each "
     "line; lines join lines of equal loss.",
@@ -255,7 +255,7 @@ show(
     ),
     caption="Noise of the gradient at the start, by the size of the batch (drawn with replacement).",
     alt=f"A falling straight line on logarithmic axes: from {spread[1]:.2f} with one example to "
-    f"{spread[64]:.2f} with 64, beside the line of one over the root of the size.",
+    f"{spread[sizes_drawn[-1]]:.2f} with {sizes_drawn[-1]}, beside the line of one over the root of the size.",
 )
 
 # %% [markdown]
@@ -471,7 +471,7 @@ table = pd.DataFrame(
         "largest difference": [f"{d:.1e}" for d in differences.values()],
     }
 )
-style(table, "Our rules and those of Keras: weights after each of 20 steps.")
+style(table, "Our rules and those of Keras: weights after each step.")
 
 # %% [markdown]
 # What is left comes from Keras, which holds the learning rate in single precision.
@@ -599,10 +599,10 @@ say(
     f"The recipe has {chosen['name']} with learning rate **{slow:g}** and momentum "
     f"{chosen['momentum']:g}, batches of {report.training.batch} from "
     f"{report.augmentation.samples:,} pictures and {report.training.epochs} epochs: "
-    f"{published_steps:,} steps. On a quadratic, a direction of curvature 1 needs "
+    f"{published_steps:,} steps. On a quadratic, a direction of curvature one needs "
     f"{rates.steps_to_shrink(slow, 1, share):,.0f} steps, "
     f"{rates.steps_to_shrink(slow, 1, share) / steps_per_epoch:.0f} epochs, until {share:.0%} of the "
-    f"way is left; one of curvature 0.1 ten times as many. After the whole training only directions "
+    f"way is left; one of a tenth of it ten times as many. After the whole training only directions "
     f"with a curvature above **{flat:.2f}** are learned to {share:.0%}. In exchange nothing diverges "
     f"below a curvature of {2 / slow:,.0f}: the rate is safe and slow. Our line above would need "
     f"{rates.steps_to_shrink(slow, mu, share):,.0f} steps with it, and "
@@ -624,7 +624,7 @@ lines = {
         slow / (1 - momentum),
         published_steps,
     ),
-    f"{published_steps:,} steps, rate 100 times": (
+    f"{published_steps:,} steps, rate a hundred times": (
         100 * slow,
         published_steps,
     ),

@@ -45,6 +45,7 @@ from alllib.lessons.block_figures import (
 )
 from alllib.lessons.imagenet import (
     count_cost,
+    SIDE,
     imagenet_facts,
     kept_costs,
     slopes_by_depth,
@@ -234,15 +235,15 @@ say(
 # %%
 show(
     plot_windows(),
-    caption="Two windows of 3 see 5 pixels; one line of pixels is drawn.",
+    caption="Two windows of three see five pixels; one line of pixels is drawn.",
     alt="One pixel after the second convolution depends on three after the first, and these "
     "on five pixels of the input.",
 )
 
 # %% [markdown]
 # For $C$ channels in and out, $m$ windows of side $k$ in a row have $m\,k^2 C^2$ weights (without
-# biases): two of side 3 have $18\,C^2$, one of side 5 has $25\,C^2$; three of side 3 have
-# $27\,C^2$, one of side 7 has $49\,C^2$. A block of Keras layers counts the same:
+# biases): two of side $3$ have $18\,C^2$, one of side $5$ has $25\,C^2$; three of side $3$ have
+# $27\,C^2$, one of side $7$ has $49\,C^2$. A block of Keras layers counts the same:
 
 # %%
 show_source(blocks.conv_stack)
@@ -529,7 +530,7 @@ rows = [
     | {
         "parameters": kept[entry["network"]]["parameters"],
         "operations": kept[entry["network"]]["operations_there"],
-        "at 224": kept[entry["network"]]["operations"],
+        "alike": kept[entry["network"]]["operations"],
         "side": kept[entry["network"]]["side"],
     }
     for entry in [paper, *facts["weights"]]
@@ -542,7 +543,7 @@ shown = pd.DataFrame(
         "network": table.network,
         "year": table.year.astype(str),
         "million parameters": (table.parameters / 1e6).map("{:.1f}".format),
-        "GFLOP at 224 px": (table["at 224"] / 1e9).map("{:.1f}".format),
+        f"GFLOP at {SIDE} px": (table.alike / 1e9).map("{:.1f}".format),
         "side of its accuracy": table.side.map("{} px".format),
         "GFLOP there": (table.operations / 1e9).map("{:.1f}".format),
         "top-1 accuracy": table.top1.map("{:.1f} %".format),
@@ -604,7 +605,7 @@ for name in names:
     taken = load_recipe(name)
     wanted, whole = taken.architecture, taken.literature.get("parameters")
     rows.append((taken.title, wanted.weights, wanted.backbone, whole))
-columns = ["system", "start", "backbone", "parameters, 1,000 classes"]
+columns = ["system", "start", "backbone", "parameters, whole network"]
 style(
     pd.DataFrame(rows, columns=columns).fillna("not given"),
     "What the recipes of this book take from ImageNet.",

@@ -184,8 +184,8 @@ names = ["layer", "in the report", "output here", "parameters"]
 style(pd.DataFrame(beside, columns=names), "The auxiliary classifier.")
 
 # %% [markdown]
-# One number differs, the size behind the pool. A 5x5 window every 3 pixels over maps of side $n$
-# without padding gives maps of side $\lfloor (n - 5) / 3 \rfloor + 1$, and a pool leaves the number
+# One number differs, the size behind the pool. A 5x5 window with stride 3 over maps of side $n$
+# and no padding gives maps of side $\lfloor (n - 5) / 3 \rfloor + 1$, and a pool leaves the number
 # of maps alone. GoogLeNet's auxiliary classifier sits on maps of 14x14x512 {cite:p}`szegedy2015going`.
 
 # %% tags=["hide-input"]

@@ -510,13 +510,14 @@ if clear:
 
 # %% tags=["hide-input"]
 mean = float(np.mean(likeness)) if likeness else 0.0
-high = np.mean(np.array(likeness) > 0.5) if likeness else 0.0
+much = 0.5  # a correlation that looks alike
+high = np.mean(np.array(likeness) > much) if likeness else 0.0
 say(
     f"Over {len(random_heats)} networks with random weights and {len(many)} images, a map of the "
     f"trained network and one of a random network correlate by {mean:.2f} on average "
     + (
         f"({len(likeness)} pairs in which neither is empty); in {high:.0%} of the pairs by more than "
-        "0.5. "
+        f"{much}. "
         if likeness
         else "(there are none in which neither is empty). "
     )
@@ -526,7 +527,7 @@ say(
 say(
     "On average a map of the trained network is like one of a random network: image and layout "
     "draw it more than training does."
-    if mean > 0.5
+    if mean > much
     else "So a map that looks reasonable can often be had without any training, and seeing one "
     "proves nothing."
     if high > 0.1

@@ -470,7 +470,7 @@ middle = guesses.groupby("tries")[["chosen", "fresh"]].median()
 show(
     figures.plot_chosen(guesses, expected),
     caption=f"The best of many coin-tossing classifiers on a part of {size} images, and the same one "
-    "on fresh images (medians, and the middle 80 %).",
+    "on fresh images (medians, and the middle four fifths).",
     alt="; ".join(
         f"best of {tries}: {row.chosen:.1%} where it was chosen, {row.fresh:.1%} on fresh images"
         for tries, row in middle.iterrows()
@@ -553,7 +553,7 @@ def network():
 
 # %%
 systems = {
-    "19 numbers, forest": (forest, measured.to_numpy()),
+    "nineteen numbers, forest": (forest, measured.to_numpy()),
     "area, threshold": (line, measured[["area"]].to_numpy()),
     "pixels, forest": (forest, pixels),
     "pixels, small network": (network, pixels),

@@ -384,7 +384,7 @@ say(tell_notes(found))
 # %% [markdown]
 # ## Metrics averaged over batches
 #
-# Recall and {term}`F1 <F1 score>` are ratios. The public code behind the sheet computes them in each {term}`batch` of 16
+# Recall and {term}`F1 <F1 score>` are ratios. The public code behind the sheet computes them in each {term}`batch`
 # and averages {cite:p}`ball2023densenet`. Here a batch that lacks a class gives it a zero, as most
 # programs do that must not divide by zero.
 
@@ -479,9 +479,9 @@ say(f"{tell_effect(effect)} {tell_notes(found)}")
 # %% [markdown]
 # ## A crop that clips one class more
 #
-# The report crops to 400 pixels and says that no {term}`nucleus` is cut
+# The report crops its images and says that no {term}`nucleus` is cut
 # {cite:p}`mir2019report,mir2019article`. [The page on cropping](cropping.ipynb) counts. A crop to
-# 224 pixels, the input of many networks, was made by none of the five works; it shows where a
+# the input of many networks was made by none of the five works; it shows where a
 # harmless step turns into a leak.
 
 # %%

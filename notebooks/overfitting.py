@@ -248,7 +248,7 @@ say(
 
 # %% [markdown]
 # Which differences are more than chance? All networks judge the same validation images, so we
-# compare image by image: the mean change of the loss, and 1.96 standard errors of it. This counts
+# compare image by image: the mean change of the loss, and $1.96$ standard errors of it. This counts
 # the chance in the choice of images and not that in the training, which only further seeds show: run
 # the page again with another `run_seed`, and some verdicts change.
 
@@ -503,7 +503,7 @@ say(
 )
 
 # %% [markdown]
-# The poster stopped after 20 and after 100 epochs, and the report kept the epoch that was best on
+# The poster stopped after two lengths of training, and the report kept the epoch that was best on
 # the images that it then reported. Whoever stops early needs a third part to score on.
 #
 # :::{admonition} Not a medical device

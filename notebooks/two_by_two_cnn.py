@@ -118,7 +118,7 @@ say(
 # %% [markdown]
 # ### Which stride?
 #
-# The poster's text says that convolutions use a stride of 3x3. A convolution of 3 pixels without
+# The poster's text says that convolutions use a stride of 3x3. A 3x3 convolution without
 # padding turns a side $n$ into $\lfloor (n - 3) / s \rfloor + 1$ at stride $s$; a pool halves it.
 
 # %%
@@ -175,7 +175,7 @@ assert max(gap, loss_gap) < 1e-4
 # %% tags=["hide-input"]
 say(
     f"At {len(scores)} scores the two probabilities differ by at most {gap:.0e} and the two losses "
-    f"by at most {loss_gap:.0e}, the rounding of 32-bit numbers. Two units have twice the weights "
+    f"by at most {loss_gap:.0e}, the rounding of single precision. Two units have twice the weights "
     f"({2 * network.layers[-1].count_params()} instead of {network.layers[-1].count_params()}) and "
     f"learn nothing more."
 )

@@ -204,7 +204,7 @@ say(
 # %% [markdown]
 # ## Do the intervals hold what they promise?
 #
-# A 95 % interval should contain the true value in 95 of 100 studies. That can be tried: make up
+# A 95 % interval should contain the true value in that share of studies. That can be tried: make up
 # studies with a known truth, with groups as uneven as the real ones and right answers as alike
 # within a group as those above, and count.
 
@@ -252,12 +252,13 @@ from alllib.coverage import simulate_coverage
 if kept:
     alike = pd.DataFrame(kept.found["setting"]).set_index("label")
     told = []
+    six = 6  # groups of each class
     for factor in (2, 3):
         (row,) = simulate_coverage(
             kept.found["sizes"],
             accuracy=alike.accuracy.to_dict(),
             correlation=(factor * alike.correlation).to_dict(),
-            groups=6,
+            groups=six,
             methods=("jackknife",),
             repeats=10 * studies,
         ).itertuples()
@@ -266,7 +267,7 @@ if kept:
             f"of the studies (width {row.width:.2f})"
         )
     say(
-        f"With groups 6 + 6 of the sizes of C-NMC, in {10 * studies:,} studies made up now: "
+        f"With groups {six} + {six} of the sizes of C-NMC, in {10 * studies:,} studies made up now: "
         + "; ".join(told)
         + "."
     )
@@ -280,12 +281,13 @@ if kept:
 # %%
 from alllib.statistic_studies import coverage_table, group_sizes
 
+few = (3, 6, 13)  # groups of each class
 simulated = coverage_table(
-    group_sizes(cells), here, groups=(3, 6, 13), repeats=studies
+    group_sizes(cells), here, groups=few, repeats=studies
 )
 shown = simulated.pivot(index="design", columns="method", values="coverage")
 style(
-    shown.loc[["3 + 3", "6 + 6", "13 + 13"], list(METHODS)].reset_index(),
+    shown.loc[[f"{n} + {n}" for n in few], list(METHODS)].reset_index(),
     f"Coverage in {studies} made-up studies, groups of this page.",
 )
 
@@ -316,7 +318,8 @@ compared = {name: compare_paired(*pair) for name, pair in pairs.items()}
 
 def tell_p(p):
     """Three decimals; less is more than so many patterns of signs can tell."""
-    return "below 0.001" if p < 0.001 else f"{p:.3f}"
+    least = 0.001
+    return f"below {least}" if p < least else f"{p:.3f}"
 
 
 rows = [
@@ -369,14 +372,14 @@ say(
     f"{leak.images:,} images by **{100 * leak.difference:.1f} points**. {tell_pair(leak)}"
 )
 say(
-    f"Eighteen more numbers than the area change it on unseen people by "
+    f"{len(FEATURES) - 1} more numbers than the area change it on unseen people by "
     f"{100 * gain.difference:.1f} points. {tell_pair(gain)}"
 )
 
 # %% [markdown]
 # ## Calibration
 #
-# Does a probability of 0.8 come true eight times in ten? The *reliability curve* compares the two,
+# Does a probability of four fifths come true four times in five? The *reliability curve* compares the two,
 # the *expected calibration error* is their mean distance. One number, the *{term}`temperature`*, makes all
 # probabilities less or more sure without changing any decision. It is fitted on the validation part;
 # the functions refuse any other.

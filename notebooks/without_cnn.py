@@ -99,7 +99,7 @@ if recorded:
 
 # %% [markdown]
 # Two notes on the table. A pooled AUC ranks scores of different forests against each other, although
-# each has its own idea of 0.8; the mean of the folds' own AUCs is free of that. And the organisers'
+# each has its own idea of a probability; the mean of the folds' own AUCs is free of that. And the organisers'
 # folds are used where they are whole.
 
 

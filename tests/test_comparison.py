@@ -11,6 +11,7 @@ import pytest
 from alllib.comparison import (
     choice_table,
     deviation_table,
+    setting_table,
     surest_errors,
     tell_confusion,
     tell_history,
@@ -178,3 +179,19 @@ def test_every_open_parameter_is_shown_with_its_value(name):
     if "images.input" in values:
         assert values["images.input"] == str(recipe.images.input)
     assert table.reason.str.len().min() > 5
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_what_a_source_states_is_no_choice_of_ours(name):
+    recipe = load_recipe(name)
+    stated = dict(setting_table(recipe).itertuples(index=False))
+    chosen = {choice.parameter for choice in recipe.choice}
+    assert stated and ("epochs" in stated) == ("training.epochs" not in chosen)
+    if {"training.optimizer", "training.optimizer.learning_rate"} & chosen:
+        assert "learning rate" not in stated
+    else:
+        assert float(stated["learning rate"]) == recipe.training.optimizer["learning_rate"]
+    if recipe.images.crop:
+        assert stated["side of the crop, pixels"] == str(recipe.images.crop)
+    else:
+        assert "side of the crop, pixels" not in stated
