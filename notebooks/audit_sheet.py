@@ -170,15 +170,16 @@ style(
 from alllib.audits import plot_possible
 from alllib.checks.sheet_batches import batch_means
 
+most = 4  # mistakes in full batches
 possible = {
     f"{part}, {images} images": sorted(
-        batch_means(images, mistakes=4), reverse=True
+        batch_means(images, mistakes=most), reverse=True
     )
     for part, images, _, _ in fits
 }
 show(
     plot_possible(possible, published),
-    caption="Accuracies that up to four mistakes in full batches, and some in the last, can give.",
+    caption=f"Accuracies that up to {most} mistakes in full batches, and some in the last, can give.",
     alt=f"The printed {published} is one of the values of the validation part "
     "and falls between two of the test part.",
 )

@@ -219,7 +219,7 @@ show(
     plot_risk(world, threshold, np.array(paths), few=few),
     caption="Risk and empirical risk. Left: one rule, as images are added. Right: every threshold on "
     "one small sample; marks: where each curve is lowest.",
-    alt=f"Left: {len(paths)} jagged curves, far apart at ten images, run together to between "
+    alt=f"Left: {len(paths)} jagged curves, far apart at first, run together to between "
     f"{min(ends):.3f} and {max(ends):.3f} around the risk of {risk:.3f}, inside a band that narrows. "
     "Right: a smooth dashed curve with one valley, and a staircase around it whose lowest step lies "
     "lower and at another threshold.",

@@ -406,7 +406,7 @@ show_quiz("vgg19_transfer")
 # ```{solution} vgg19-head
 # :class: dropdown
 # Five pools divide the side by 32: 7 pixels, or 2. The dense layer has $(7 \cdot 7 \cdot 512 + 1)
-# \cdot 256 = 6422784$ or $(2 \cdot 2 \cdot 512 + 1) \cdot 256 = 524544$ parameters, the output
+# \cdot 256$ parameters, those of the layer table, or $(2 \cdot 2 \cdot 512 + 1) \cdot 256 = 524544$ parameters, the output
 # $(256 + 1) \cdot 2 = 514$.
 # ```
 #

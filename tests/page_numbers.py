@@ -6,7 +6,6 @@ lies within half a unit of its last printed digit; a share fits a per cent.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +14,6 @@ from pathlib import Path
 
 import nbformat
 from bs4 import BeautifulSoup
-
-from alllib.parameters import read_notebook
 
 # A date, a commit after its word, or a number with its sign, separators and per cent.
 TOKEN = re.compile(
@@ -193,29 +190,3 @@ def found_out(page: Page, expected: Expected) -> tuple[int, int]:
                     changed = row | {name: other}
                     noticed.append(not any(row_fits(changed, w, expected.names) for w in wanted))
     return sum(noticed), len(noticed)
-
-
-def written_texts(source: Path) -> list[str]:
-    """What a reader sees of a notebook that was typed: prose, and literals of code."""
-    notebook = read_notebook(source)
-    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
-            texts += _literals(ast.parse(cell.source))
-    return [re.sub(r"\]\([^)]*\)|\{cite[^}]*\}`[^`]*`", "]", text) for text in texts]
-
-
-def _literals(tree: ast.AST) -> list[str]:
-    formats = {
-        id(part)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FormattedValue) and node.format_spec
-        for part in ast.walk(node.format_spec)
-    }
-    return [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and id(node) not in formats
-    ]
