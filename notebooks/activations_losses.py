@@ -51,7 +51,7 @@ rng = np.random.default_rng(seed)
 # A unit multiplies its inputs with its weights, adds them up with a bias, and passes the sum
 # through an {term}`activation function`:
 #
-# $$a = f(z), \qquad z = \sum_i w_i x_i + b.$$
+# $$a = f(z), \qquad z = \sum_i w_i x_i + b.$$ (eq-neuron)
 #
 # The report applies $f$ to "X" and leaves the bias out {cite:p}`mir2019report`, section 3.1.5. What
 # goes into $f$ is the sum $z$, and without a bias every unit would bend at the same place.
@@ -88,7 +88,11 @@ say(
 # | {term}`sigmoid` $\sigma$ | $1 / (1 + e^{-z})$ | $\sigma(z)\,(1 - \sigma(z))$ | $0$ to $1$ |
 # | tanh | $(e^z - e^{-z}) / (e^z + e^{-z})$ | $1 - \tanh^2(z)$ | $-1$ to $1$ |
 #
-# The first row is the report's formula $R(x) = \max(0, x)$, and it is right. ReLU came into use
+# The first row is the report's formula,
+#
+# $$R(x) = \max(0, x),$$ (eq-relu)
+#
+# and it is right. ReLU came into use
 # with {cite:t}`nair2010relu`, the leaky form with {cite:t}`maas2013rectifier`. At $z = 0$ a ReLU has
 # no slope; libraries take $0$ there. In NumPy:
 
@@ -162,7 +166,7 @@ say(
 # {term}`Softmax <softmax>` turns the scores into positive numbers that add up to one
 # {cite:p}`bridle1990probabilistic`:
 #
-# $$p(y = j \mid x) = \frac{e^{z_j}}{\sum_{k=1}^{K} e^{z_k}}.$$
+# $$p(y = j \mid x) = \frac{e^{z_j}}{\sum_{k=1}^{K} e^{z_k}}.$$ (eq-softmax)
 #
 # The report prints this with $k = K$ below the sum, which would be a single term; the sum runs from
 # $k = 1$ to $K$. The article {cite:p}`mir2019article` announces the same formula for "n different
@@ -205,8 +209,11 @@ say(
 # is $e^0 = 1$; the rest can only underflow to zero, which is harmless
 # {cite:p}`blanchard2021softmax`.
 #
-# With two classes the same step with $c = z_1$ gives $p_2 = 1 / (1 + e^{-(z_2 - z_1)})$: softmax of
-# two scores is the sigmoid of their difference. In that sense, as the report says, it extends
+# With two classes the same step with $c = z_1$ gives
+#
+# $$p_2 = \frac{1}{1 + e^{-(z_2 - z_1)}} = \sigma(z_2 - z_1):$$ (eq-two-classes)
+#
+# softmax of two scores is the sigmoid of their difference. In that sense, as the report says, it extends
 # logistic regression to several classes.
 #
 # Its slopes form a square: raising score $k$ by a little changes share $j$ by
@@ -423,6 +430,15 @@ say(
 # | embedding: how alike | cosine | $-\,u \cdot v \,/\, (\lVert u \rVert\, \lVert v \rVert)$ |
 # | | triplet | $\max\bigl(0, \lVert a - b \rVert^2 - \lVert a - c \rVert^2 + m\bigr)$ |
 #
+# Of these the report prints one for an image with a probability $p$ and a label $y$,
+#
+# $$L = -\bigl(y \log p + (1 - y) \log (1 - p)\bigr),$$ (eq-cross-entropy)
+#
+# and names two more, the squared error as a mean over images and the cosine of two vectors:
+#
+# $$\frac{1}{n} \sum_{i=1}^{n} (v_i - y_i)^2, \qquad
+# \frac{u \cdot v}{\lVert u \rVert\, \lVert v \rVert}.$$ (eq-named-losses)
+#
 # Four corrections to the sources:
 #
 # - The report's "regressive" losses are losses of *regression*.
@@ -467,7 +483,7 @@ style(
 # seen is likely. A product of thousands of such factors underflows, and a sum is easier to
 # differentiate, so one takes the logarithm, changes the sign, and divides by the number of cells:
 #
-# $$-\frac{1}{n} \log L = -\frac{1}{n} \sum_i \bigl(y_i \log p_i + (1 - y_i) \log (1 - p_i)\bigr).$$
+# $$-\frac{1}{n} \log L = -\frac{1}{n} \sum_i \bigl(y_i \log p_i + (1 - y_i) \log (1 - p_i)\bigr).$$ (eq-likelihood)
 #
 # That is the mean binary cross-entropy. Lowering it is the same as raising the likelihood. Its
 # least value for a model that says the same $p$ of every cell is found by setting the slope to zero:

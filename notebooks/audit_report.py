@@ -80,7 +80,7 @@ style(
 # table starts at block 4. But it prints two totals of the convolutional part. With {term}`bias` and batch
 # normalisation a 3x3 convolution from $c$ channels to $f$ filters has
 #
-# $$\underbrace{(9c + 1)f}_{\text{convolution}} + \underbrace{4f}_{\text{normalisation}}$$
+# $$\underbrace{(9c + 1)f}_{\text{convolution}} + \underbrace{4f}_{\text{normalisation}}$$ (eq-placements)
 #
 # parameters, of which $2f$, the running mean and variance, are not trained. We try every way to place
 # as many convolutions as the text counts, one less and two less.
@@ -143,7 +143,11 @@ say(
 # %% [markdown]
 # ## Three sets of images
 #
-# The report counts its images in its section on data, and its logs count them twice again.
+# The report counts its images in its section on data, and its logs count them twice again. Its
+# split function cuts each class by itself and rounds down; with $s$ for the share and $n_k$ for the
+# images of class $k$, the training part gets
+#
+# $$n_{\text{train}} = \sum_k \lfloor s\, n_k \rfloor .$$ (eq-part-size)
 
 # %%
 
@@ -176,7 +180,11 @@ say(
 # ## The precision of which class?
 #
 # The report defines precision and recall with cancer cells as the positive class and prints one
-# value for both. Its matrix lets us compute them for either class.
+# value for both, with a sign of per cent that makes it a hundred times too small. Its matrix lets us
+# compute them for either class: with $c_{jk}$ for the images of class $j$ that are called $k$,
+#
+# $$\text{precision}_k = \frac{c_{kk}}{\sum_j c_{jk}}, \qquad
+# \text{recall}_k = \frac{c_{kk}}{\sum_j c_{kj}}.$$ (eq-precision)
 
 # %%
 from alllib.figures import plot_confusion

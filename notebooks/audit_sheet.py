@@ -81,7 +81,7 @@ style(
 # For a class $k$ and a batch $b$ recall is
 #
 # $$R_{kb} = \frac{\text{images of class } k \text{ in } b \text{ that are called } k}
-# {\text{images of class } k \text{ in } b}.$$
+# {\text{images of class } k \text{ in } b}.$$ (eq-batch-recall)
 #
 # Where a batch holds no image of the class this is $0/0$, and the program puts 0. So a network that
 # makes no mistake loses one entry each time that a class lacks in a batch. The smallest class

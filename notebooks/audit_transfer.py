@@ -154,7 +154,7 @@ say(find_claim(rows, "transfer-matrix-labels")["note"])
 #
 # A convolution with a 3x3 window, $c$ channels in and $f$ {term}`filters <filter>` has
 #
-# $$(3 \cdot 3 \cdot c + 1)\, f$$
+# $$(3 \cdot 3 \cdot c + 1)\, f$$ (eq-table-row)
 #
 # parameters, one of them a {term}`bias` for each filter. The paper's table prints the channels, so that each
 # row can be checked against its neighbour.

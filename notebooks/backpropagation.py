@@ -80,7 +80,7 @@ from alllib.lessons.tape import Number
 # $$\frac{\partial J}{\partial x} = \Bigl(\frac{\partial y}{\partial x}\Bigr)^{\!\top}
 # \frac{\partial J}{\partial y}, \qquad
 # \frac{\partial J}{\partial w} = \Bigl(\frac{\partial y}{\partial w}\Bigr)^{\!\top}
-# \frac{\partial J}{\partial y} .$$
+# \frac{\partial J}{\partial y} .$$ (eq-chain-rule)
 #
 # The first goes to the module before and makes it possible to go on; the second is what descent is
 # after. As for the history, the report speaks of several groups in the 1970s and 1980s. The

@@ -144,6 +144,37 @@ for name, kinds in about.items():
 HTML(ledger_html(rows, bibliography="../book/bibliography.html"))
 
 # %% [markdown]
+# ## Every equation
+#
+# The sources print few equations and say many in words, in listings, or by the numbers of a table.
+# Whoever builds what they built has to write each of them down. The book has them all, right where
+# they were wrong and whole where they were not; the last column leads there.
+
+# %%
+from alllib.lessons.equations import (
+    equation_counts,
+    equation_table,
+    load_equations,
+)
+
+equations = load_equations()
+style(
+    equation_counts(equations),
+    "Equations of the sources, by how they are given.",
+)
+
+# %%
+style(equation_table(equations), "Every equation of the five sources.")
+
+# %% tags=["hide-input"]
+formulas = [row for row in equations if row.form == "formula"]
+faulty = [row for row in formulas if row.holds == "corrected"]
+say(
+    f"Of **{len(equations)}** rows {len(formulas)} are printed as formulas; {len(faulty)} of these "
+    "had to be corrected, most of them for an index, a letter or a sign."
+)
+
+# %% [markdown]
 # ## What a row cannot tell
 #
 # A row is about one statement. How statements hang together, and what it means for a reader who

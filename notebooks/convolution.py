@@ -84,7 +84,7 @@ show(
 # A {term}`filter` is a small square of weights. Lay it on a tile of the image, multiply entry by
 # entry, add the products up, and write the sum into the map. Move on by one pixel:
 #
-# $$m_{r, c} = \sum_{i=0}^{k-1} \sum_{j=0}^{k-1} x_{r+i,\, c+j}\; w_{i, j}.$$
+# $$m_{r, c} = \sum_{i=0}^{k-1} \sum_{j=0}^{k-1} x_{r+i,\, c+j}\; w_{i, j}.$$ (eq-sliding)
 #
 # The result is a {term}`feature map`. The report describes this in words and rightly
 # {cite:p}`mir2019report`, section 3.1.7; none of the sources prints the equation. As code:
@@ -191,7 +191,7 @@ say(
 # its image. {term}`Padding <padding>` adds a frame of zeros; with $p$ pixels on both sides together,
 # and with a {term}`stride` $s$, by which the window moves on, the side of the map is
 #
-# $$o = \left\lfloor \frac{n + p - k}{s} \right\rfloor + 1.$$
+# $$o = \left\lfloor \frac{n + p - k}{s} \right\rfloor + 1.$$ (eq-output-side)
 #
 # *Valid* padding is $p = 0$. *Same* padding adds so much that $o = \lceil n / s \rceil$: with stride
 # one the map is as large as the image, as the article says {cite:p}`mir2019article`. An odd pixel goes
@@ -259,7 +259,7 @@ say(
 # $b_f$ for each:
 #
 # $$m_{r, c, f} = b_f + \sum_{i} \sum_{j} \sum_{x=1}^{C} \text{image}_{s r + i,\; s c + j,\; x}\;
-#   w_{i, j, x, f}.$$
+#   w_{i, j, x, f}.$$ (eq-convolution)
 #
 # The article calls a filter a matrix of width, height and depth. That is an array with three axes;
 # with the number of filters the kernel of a layer has four. The report's product of filter and tile
@@ -309,7 +309,7 @@ say(
 # mean. It has no weights, and each channel is pooled by itself.
 #
 # $$\text{max:}\quad q_{r, c} = \max_{i, j}\; m_{s r + i,\, s c + j}, \qquad
-#   \text{mean:}\quad q_{r, c} = \frac{1}{k^2} \sum_{i, j} m_{s r + i,\, s c + j}.$$
+#   \text{mean:}\quad q_{r, c} = \frac{1}{k^2} \sum_{i, j} m_{s r + i,\, s c + j}.$$ (eq-pooling)
 #
 # The article says, after Wikipedia, that the tiles do not overlap. That is so when the stride equals
 # the window, as in the networks of the report; AlexNet's windows overlap.
@@ -357,7 +357,7 @@ say(
 #
 # In a {term}`dense layer` every unit weighs every input:
 #
-# $$a = f(W^\top x + b),$$
+# $$a = f(W^\top x + b),$$ (eq-dense)
 #
 # a matrix product and a bias, as the article says. It knows no neighbours: shuffle the pixels of all
 # images alike, and it learns the same. Behind a flattened map of $h \times w \times C$ numbers it is
@@ -395,7 +395,7 @@ say(
 # Each filter has $k^2 C$ weights and a bias, each dense unit one weight per input and a bias:
 #
 # $$P_{\text{conv}} = (k^2\, C_{\text{in}} + 1)\, C_{\text{out}}, \qquad
-#   P_{\text{dense}} = (n_{\text{in}} + 1)\, n_{\text{out}}.$$
+#   P_{\text{dense}} = (n_{\text{in}} + 1)\, n_{\text{out}}.$$ (eq-parameters)
 #
 # The transfer-learning paper {cite:p}`garg2021transfer` prints the layer table of its network. Every
 # row can be computed from the shapes in the row itself and the row above. We count.

@@ -160,7 +160,12 @@ say(
 # %% [markdown]
 # ## Varied images
 #
-# The sheet changes brightness and contrast, turns and flips, without amounts; ours are in the table
+# The sheet scales grey levels to the range from 0 to 1,
+#
+# $$x' = \frac{x}{255},$$ (eq-unit-scale)
+#
+# which is right for a network that starts from random weights; weights of ImageNet expect the scaling
+# that they were trained with. It changes brightness and contrast, turns and flips, without amounts; ours are in the table
 # of choices. They are drawn anew for every image of every epoch.
 
 # %%

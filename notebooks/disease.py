@@ -457,7 +457,10 @@ imagined = {
     "rates of the report": rates,
     **{f"specificity {rate}": (0.99, rate) for rate in (0.99, 0.999)},
 }
-limits, many = facts.load_thresholds(), 0.2  # a share of blasts to compare with
+limits, many = (
+    facts.load_thresholds(),
+    0.2,
+)  # a share of blasts to compare with
 remission, left = limits
 
 # %% tags=["hide-input"]

@@ -66,7 +66,7 @@ from alllib.lessons.descent_figures import (
 # perimeter $y$ of a nucleus from its area $x$. It has two {term}`weights <weight>`, the intercept
 # $w_0$ and the slope $w_1$. Its {term}`loss` on $n$ nuclei is the mean squared error,
 #
-# $$J(w) = \frac{1}{n} \sum_{i=1}^{n} \bigl(w_0 + w_1 x_i - y_i\bigr)^2 .$$
+# $$J(w) = \frac{1}{n} \sum_{i=1}^{n} \bigl(w_0 + w_1 x_i - y_i\bigr)^2 .$$ (eq-objective)
 #
 # This is the empirical risk of [the last chapter](learning.ipynb) for one loss and one model. The
 # report writes the parameters $\theta \in R$ {cite:p}`mir2019report`; they are as many numbers as
@@ -124,7 +124,7 @@ show(
 #
 # $$w \leftarrow w - \eta \, \nabla J(w), \qquad
 # \nabla J(w) = \frac{2}{n} \sum_{i=1}^{n} \bigl(w_0 + w_1 x_i - y_i\bigr)
-# \begin{pmatrix} 1 \\ x_i \end{pmatrix} .$$
+# \begin{pmatrix} 1 \\ x_i \end{pmatrix} .$$ (eq-descent)
 #
 # The method is Cauchy's, of 1847 {cite:p}`lemarechal2012cauchy`. The mean may be taken over all
 # examples or over some of them, whose numbers are in `rows`.
@@ -142,7 +142,7 @@ def gradient(w, rows=slice(None)):
 # The report, which follows Ruder's overview here {cite:p}`ruder2016overview`, tells three kinds
 # apart by how many examples a step sees. With $B$ for the examples of one step,
 #
-# $$w \leftarrow w - \eta \, \frac{1}{|B|} \sum_{i \in B} \nabla J_i(w) ,$$
+# $$w \leftarrow w - \eta \, \frac{1}{|B|} \sum_{i \in B} \nabla J_i(w) ,$$ (eq-mini-batch)
 #
 # *{term}`batch`* descent takes all of them ($|B| = n$), *stochastic* descent a single one
 # ($|B| = 1$), and *{term}`mini-batch`* descent something between. One pass through all examples is
@@ -416,7 +416,7 @@ show_source(descent.momentum_step, descent.nesterov_step)
 # each weight and divides by its root. Squares, roots and quotients are taken weight by weight:
 #
 # $$s \leftarrow \rho s + (1-\rho) \, g^2, \qquad
-# w \leftarrow w - \eta \, \frac{g}{\sqrt{s + \varepsilon}}, \qquad g = \nabla J(w) .$$
+# w \leftarrow w - \eta \, \frac{g}{\sqrt{s + \varepsilon}}, \qquad g = \nabla J(w) .$$ (eq-rmsprop)
 #
 # *{term}`Adam`* {cite:p}`kingma2015adam` takes a running mean of the gradient as well, which is
 # momentum, and corrects both for having started at zero:
@@ -425,7 +425,7 @@ show_source(descent.momentum_step, descent.nesterov_step)
 # s \leftarrow \beta_2 s + (1-\beta_2) g^2,$$
 #
 # $$w \leftarrow w - \eta \, \frac{\sqrt{1-\beta_2^t}}{1-\beta_1^t} \,
-# \frac{m}{\sqrt{s} + \varepsilon} ,$$
+# \frac{m}{\sqrt{s} + \varepsilon} ,$$ (eq-adam)
 #
 # where $t$ counts the steps. This is the form of Keras. The main listing of the paper divides by
 # $\sqrt{s / (1-\beta_2^t)} + \varepsilon$; there $\varepsilon$ is not scaled with the rest, so that

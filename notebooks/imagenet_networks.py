@@ -44,8 +44,8 @@ from alllib.lessons.block_figures import (
     plot_windows,
 )
 from alllib.lessons.imagenet import (
-    count_cost,
     SIDE,
+    count_cost,
     imagenet_facts,
     kept_costs,
     slopes_by_depth,
@@ -62,7 +62,7 @@ from alllib.tables import style
 # thousand classes. Many show several things, so an entry was allowed five guesses for each. With
 # $T_5(x)$ the five likeliest classes, the {term}`top-5 error` of $n$ images is
 #
-# $$e_5 = 1 - \frac{1}{n} \sum_{i=1}^{n} \left[\, y_i \in T_5(x_i) \,\right].$$
+# $$e_5 = 1 - \frac{1}{n} \sum_{i=1}^{n} \left[\, y_i \in T_5(x_i) \,\right].$$ (eq-top-five)
 
 # %%
 set_style()
@@ -321,7 +321,7 @@ say(
 # classes, each with its own loss $L_1$, $L_2$ beside the main $L_0$; they are left out
 # afterwards:
 #
-# $$L = L_0 + 0.3\,(L_1 + L_2).$$
+# $$L = L_0 + 0.3\,(L_1 + L_2).$$ (eq-auxiliary-loss)
 
 # %%
 show_source(blocks.auxiliary_head)
@@ -365,7 +365,7 @@ show(
 # A {term}`highway layer <highway network>` {cite:p}`srivastava2015highway` computes a new value
 # $H(x)$ and a {term}`gate` $T(x)$ between 0 and 1, both from the input:
 #
-# $$y = T(x)\,H(x) + (1 - T(x))\,x, \qquad T(x) = \sigma(W_T x + b_T).$$
+# $$y = T(x)\,H(x) + (1 - T(x))\,x, \qquad T(x) = \sigma(W_T x + b_T).$$ (eq-highway)
 #
 # With a gate's bias $b_T$ far below zero, the layer copies; so a deep stack starts as a short one.
 
@@ -398,7 +398,7 @@ say(
 #
 # A {term}`residual block` {cite:p}`he2016resnet` leaves the gate out:
 #
-# $$y = \mathrm{ReLU}\left(x + F(x)\right).$$
+# $$y = \mathrm{ReLU}\left(x + F(x)\right).$$ (eq-residual)
 #
 # If the last layer of $F$ gives nothing, the block passes on what is not negative, unchanged; behind
 # a ReLU that is everything. (Without the last ReLU it is a plain copy, and still deeper stacks
@@ -484,7 +484,7 @@ say(
 # it and adds $k$ of its own, the {term}`growth rate`:
 #
 # $$x_l = H_l([x_0, x_1, \ldots, x_{l-1}]), \qquad
-#   \text{channels after } L \text{ layers} = C_0 + L\,k.$$
+#   \text{channels after } L \text{ layers} = C_0 + L\,k.$$ (eq-dense-block)
 
 # %%
 show_source(blocks.dense_block)

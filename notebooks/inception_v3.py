@@ -185,8 +185,11 @@ style(pd.DataFrame(beside, columns=names), "The auxiliary classifier.")
 
 # %% [markdown]
 # One number differs, the size behind the pool. A 5x5 window with stride 3 over maps of side $n$
-# and no padding gives maps of side $\lfloor (n - 5) / 3 \rfloor + 1$, and a pool leaves the number
-# of maps alone. GoogLeNet's auxiliary classifier sits on maps of 14x14x512 {cite:p}`szegedy2015going`.
+# and no padding gives maps of side
+#
+# $$o = \left\lfloor \frac{n - 5}{3} \right\rfloor + 1,$$ (eq-auxiliary-side)
+#
+# and a pool leaves the number of maps alone. GoogLeNet's auxiliary classifier sits on maps of 14x14x512 {cite:p}`szegedy2015going`.
 
 # %% tags=["hide-input"]
 source = network.get_layer("auxiliary_pool").input.shape[1:]

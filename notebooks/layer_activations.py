@@ -179,8 +179,11 @@ drawn = [len(layer.output.shape) == 4 for _, layer in pairs]
 style(wrong_titles[drawn], "Titles that the report's code gives.")
 
 # %% [markdown]
-# It also divides each map by its standard deviation, which is 0 for a constant map, such as a silent
-# one. The quotient is not a number, and what its pixels become is left to the machine. Our
+# It makes grey levels of a map $a$ with mean $\bar a$ and standard deviation $s_a$ by
+#
+# $$g = \min\Bigl(255,\; \max\Bigl(0,\; 64\, \frac{a - \bar a}{s_a} + 128\Bigr)\Bigr).$$ (eq-grey-levels)
+#
+# The deviation is 0 for a constant map, such as a silent one. The quotient is not a number, and what its pixels become is left to the machine. Our
 # `display_grid` shows such a map in even grey.
 
 # %% [markdown]

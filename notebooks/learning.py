@@ -123,10 +123,10 @@ say(
 # use $\theta$ for the weights:
 #
 # $$\omega^\ast = \arg\min_{\omega} R(\omega), \qquad
-# R(\omega) = E_{(X,Y)}\left[\,l(f(X; \omega), Y)\,\right]$$
+# R(\omega) = E_{(X,Y)}\left[\,l(f(X; \omega), Y)\,\right]$$ (eq-risk)
 #
 # $$\hat\omega = \arg\min_{\omega} \hat R_n(\omega), \qquad
-# \hat R_n(\omega) = \frac{1}{n} \sum_{i=1}^n l(f(x_i; \omega), y_i)$$
+# \hat R_n(\omega) = \frac{1}{n} \sum_{i=1}^n l(f(x_i; \omega), y_i)$$ (eq-empirical-risk)
 #
 # $R$ is the {term}`risk` and $\hat R_n$ the {term}`empirical risk`; that one minimises the second for
 # want of the first is the principle behind most of machine learning {cite:p}`vapnik1999overview`. The
@@ -152,13 +152,16 @@ style(
 #
 # The report prints {cite:p}`mir2019report`
 #
-# $$\text{Accuracy} = \frac{\text{No. of correct predictions}}{\text{Total no. of predictions}},$$
+# $$\text{Accuracy} = \frac{\text{No. of correct predictions}}{\text{Total no. of predictions}},$$ (eq-accuracy)
 #
 # and the transfer-learning paper the same in counts. It writes the predicted sign before the true one:
 #
 # $$\text{Accuracy} = \frac{(++) + (--)}{(++) + (--+) + (+-) + (-+)} \qquad\text{(as printed)}$$
 #
-# The second term below the line has a sign too many. It is $(--)$, the healthy cells called healthy.
+# The second term below the line has a sign too many. It is $(--)$, the healthy cells called healthy:
+#
+# $$\text{Accuracy} = \frac{(++) + (--)}{(++) + (--) + (+-) + (-+)}$$ (eq-accuracy-counts)
+#
 # With the loss of zero or one the sum over the examples counts the wrong answers, so that accuracy is
 # $1 - \hat R_n$ on the images that were counted. In code:
 

@@ -309,13 +309,18 @@ say(
 # %% [markdown]
 # ## L1 and L2: a price on weights
 #
-# The report adds a term to the cost and does not say what $N$ is. Written out, with $w$ for each
+# The report adds a term to the cost,
+#
+# $$\text{cost} = \text{loss} + \text{regularisation term},$$ (eq-cost)
+#
+# and prints two terms, $\frac{\lambda}{2N} * \sum \lVert W \rVert$ for L1 and the same with a square for
+# L2 {cite:p}`mir2019report`. It does not say what $N$ is. Written out, with $w$ for each
 # weight of a convolution or a dense layer and $N$ for the number of training images, over which the
 # loss is a mean:
 #
 # $$C_1 = \frac{1}{N} \sum_{i=1}^{N} \mathrm{loss}_i + \frac{\lambda}{2N} \sum_w |w|,
 # \qquad
-# C_2 = \frac{1}{N} \sum_{i=1}^{N} \mathrm{loss}_i + \frac{\lambda}{2N} \sum_w w^2$$
+# C_2 = \frac{1}{N} \sum_{i=1}^{N} \mathrm{loss}_i + \frac{\lambda}{2N} \sum_w w^2$$ (eq-penalties)
 #
 # The report's double bars would be the norm of a whole matrix; summed over weights, they are
 # absolute values. Biases have no price. Keras, and `training.l1` and `training.l2` of a recipe, take
@@ -384,7 +389,9 @@ say(
 #
 # In training, dropout sets a share $p$ of values to zero, at random, and multiplies the others by
 # $1 / (1 - p)$, so that the sum stays the same on average; afterwards it does nothing
-# {cite:p}`srivastava2014dropout`.
+# {cite:p}`srivastava2014dropout`. For a value $h$ with its own draw,
+#
+# $$h' = \frac{r\, h}{1 - p}, \qquad P(r = 0) = p, \quad P(r = 1) = 1 - p.$$ (eq-dropout)
 
 # %%
 layer = keras.layers.Dropout(dropout, seed=run_seed)

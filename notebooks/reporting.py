@@ -104,7 +104,7 @@ show(
 #
 # $$\text{sensitivity} = \frac{TP}{TP + FN}, \qquad
 #   \text{specificity} = \frac{TN}{TN + FP}, \qquad
-#   \text{accuracy} = \frac{TP + TN}{TP + TN + FP + FN}.$$
+#   \text{accuracy} = \frac{TP + TN}{TP + TN + FP + FN}.$$ (eq-rates)
 #
 # The report defines the accuracy in words, as right predictions by all predictions
 # {cite:p}`mir2019report`, which is the same. The transfer-learning paper prints the fraction
@@ -170,7 +170,7 @@ say(
 # $c$:
 #
 # $$PPV = \frac{s\,\pi}{s\,\pi + (1 - c)(1 - \pi)}, \qquad
-#   NPV = \frac{c\,(1 - \pi)}{c\,(1 - \pi) + (1 - s)\,\pi}.$$
+#   NPV = \frac{c\,(1 - \pi)}{c\,(1 - \pi) + (1 - s)\,\pi}.$$ (eq-predictive-values)
 #
 # Precision is the PPV at the prevalence of the images scored, and at no other. Which prevalence is
 # real? The images were chosen; a marrow is not. Two shares of leukemic cells on which decisions
@@ -243,7 +243,7 @@ say(
 #
 # The {term}`F1 score` is the harmonic mean of precision and sensitivity,
 #
-# $$F_1 = \frac{2\,TP}{2\,TP + FP + FN}.$$
+# $$F_1 = \frac{2\,TP}{2\,TP + FP + FN}.$$ (eq-f1)
 #
 # It does not know $TN$, it depends on the prevalence, and it changes when the classes change names
 # {cite:p}`chicco2020advantages`.

@@ -48,6 +48,7 @@ from alllib.coverage import METHODS, accuracy_interval, within_correlation
 from alllib.datasets import load_cells
 from alllib.downloads import official_cells, prepare_data
 from alllib.evaluation import score_predictions
+from alllib.features import FEATURES
 from alllib.figures import say, set_style, show
 from alllib.studies import read_study, tell_study
 from alllib.tables import interval, style
