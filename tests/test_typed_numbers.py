@@ -232,7 +232,7 @@ def test_nothing_is_allowed_in_vain(allowed):
     "text",
     [
         "VGG16, ResNet-50 and 2x2 on C-NMC 2019",
-        "section 3.4.3, figures 11 and 20, table 1",
+        "section 3.4.3, figures 11 and 20, table 1, block 4 of image 10",
         "from 0 to 1, with 95 % intervals",
         "with $g = 2$ and $$93.02$$, `epochs=40`, {cite:p}`mir2019report` and [a page](a1.ipynb)",
         "the paper of 1986, in the 1970s",
@@ -254,6 +254,7 @@ def test_names_places_dates_and_formulas_are_no_data(text):
         ("a rate of 2e-4, 100 epochs", ["2e-4", "100"]),
         ("in 2121 of them; 1,867 of 2019 images", ["2121", "1,867", "2019"]),
         ("1 %", ["1 %"]),
+        ("a score 0.83 of group 120", ["0.83", "120"]),
         ("nine systems of thirty-five subjects", ["nine systems", "thirty-five subjects"]),
     ],
 )

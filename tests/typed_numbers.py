@@ -38,10 +38,8 @@ HIDING = (
     r"^\s*\d+\. ",  # a numbered list
 )
 # Numbers that are no data: parts of a name, an ordinal, a date, a level, the ends of a scale.
-NUMBERED = (
-    "block|chapter|class|equation|figure|fold|group|image|layer|page|pool|row|score|section|seed|step"
-    "|stride|subject|table"
-)
+PLACE = "chapter|equation|figure|page|section|table|block"
+ORDINAL = "class|fold|group|image|layer|pool|row|score|seed|step|stride|subject"
 ONE = r"\d+(?:\.\d+)*"
 NAMED = tuple(
     re.compile(pattern)
@@ -49,7 +47,8 @@ NAMED = tuple(
         r"C-NMC 2019",
         r"(?<![\w.])(?:[A-Za-z][A-Za-z_.-]*-?v?\d[\w.-]*)",  # VGG16, ResNet-50, L1, F1, H10
         r"\b\d+[x×]\d+(?:[x×]\d+)*\b",  # 3x3, the size of a window
-        rf"\b(?i:{NUMBERED})s? {ONE}(?:(?:, | and | or | to |, and ){ONE})*\b(?! ?%)",
+        rf"\b(?i:{PLACE})s? {ONE}(?:(?:, | and | or | to |, and ){ONE})*\b(?! ?%)",
+        rf"\b(?i:{ORDINAL}) \d{{1,2}}\b(?! ?%|[.,]\d)",
         r"\b(?:CC BY|Python|version) \d+(?:\.\d+)+(?: to \d+(?:\.\d+)+)?",
         r"\bdoi:10\.\S+",
         r"\b(?:1[5-9]|20)\d\ds?\b(?![,.]\d| ?%| [a-z]+s\b)",  # a year; counts have a comma
