@@ -66,14 +66,18 @@ WORD = (
     r"|sixteen|seventeen|eighteen|nineteen)(?: (?:hundred|thousand|million))?"
 )
 COUNTED = (
-    "accuracies|cells|claims|convolutions|epochs|images|mistakes|networks|numbers|papers|patients"
-    "|people|phases|photographs|pictures|recipes|sources|studies|subjects|subtypes|systems|works"
+    "accuracies|claims|convolutions|epochs|images|mistakes|networks|numbers|papers|patients"
+    "|phases|photographs|pictures|recipes|sources|studies|subjects|subtypes|systems|works"
 )
 COUNT = re.compile(rf"\b(?i:{WORD}) (?:(?!times)[a-z-]+ ){{0,2}}(?:{COUNTED})\b")
 GIVEN = re.compile(
     r"^(?P<fence>`{3,})\{(?:exercise|solution)\}.*?^(?P=fence)", re.MULTILINE | re.DOTALL
 )
 
+# A literal that is a program or a file of settings.
+PROGRAM = re.compile(
+    r"^(?:import |from \w+ import |def |@\w|\w+ = |\[+\w+[\w.]*\]+$)", re.MULTILINE
+)
 SOLUTION = re.compile(r"(^`{3,}\{solution-(?:start|end)\}[^\n]*$)", re.MULTILINE)
 
 
@@ -120,7 +124,7 @@ def _notebook_texts(path: Path) -> Iterator[Prose]:
 
 
 def code_texts(source: str) -> Iterator[str]:
-    """Literals of a cell that are prose (they hold a space), an f-string's values as `{}`.
+    """Literals of a cell that are prose: they hold a space and are no program; values as `{}`.
 
     What picks an entry (`table["a b"]`, a name in a call inside an f-string) is a key, not prose.
     """
@@ -134,7 +138,7 @@ def code_texts(source: str) -> Iterator[str]:
             text = re.sub(r"\{[^{}]*\}", "{}", node.value)
         else:
             continue
-        if re.search(r"\S\s+\S", text):
+        if re.search(r"\S\s+\S", text) and not PROGRAM.search(text):
             yield text
 
 
