@@ -44,7 +44,9 @@ def split_gaps(records: Iterable[Record]) -> list[dict]:
         the epoch there, as the scored part does on the source's split; it has more subjects.
         `auroc`, in both: the same of the area under the curve, see `areas.AreaGap`.
         `one_answer`: whether each training gives every image the same class, so that nothing
-        can change between the splits. `dates, devices, commits` of all trainings.
+        can change between the splits. `swing`: how far the validation accuracy still moved in the
+        second half of a training, where the recipe keeps the last epoch, whatever it is; the
+        largest of all trainings. `dates, devices, commits` of all trainings.
     """
     recorded = [record for record in records if record.recorded]
     rows = []
@@ -136,6 +138,7 @@ def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
         "epochs": run["epochs"],
         "pretrained": run["weights"] != "none",
         "one_answer": all(map(answers_one_class, (first, *others))),
+        "swing": max(_swing(record) for pool in (first, *others) for record in pool.records),
         "dates": sorted({r["finished"][:10] for r in runs}),
         "devices": sorted({r["device"]["device"] for r in runs}),
         "commits": sorted({r["commit"] for r in runs}),
@@ -143,6 +146,13 @@ def _row(first: Pool, protocol: str, others: list[Pool]) -> dict:
         "auroc": areas[False],
         "more": _paired(more) | {"auroc": areas[True]},
     }
+
+
+def _swing(record: Record) -> float:
+    if record.run["recipe_text"]["training"]["checkpoint"] != "last":
+        return 0.0
+    late = record.history.val_accuracy.iloc[len(record.history) // 2 :]
+    return float(late.max() - late.min())
 
 
 def _trained(pool: Pool) -> int:

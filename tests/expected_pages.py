@@ -365,12 +365,22 @@ def _say_gaps(main: list) -> list[Said]:
     dates = sorted({run["finished"][:10] for run in trained})
     commits = sorted({run["commit"][:7] for run in trained})
     dates = dates if len(dates) == 1 else [dates[0], dates[-1]]
+    for first, *_, others, _ in main:
+        swing = max(map(_swing, (*first.runs, *others)))
+        if swing > 0.1:
+            said.append(Said("keeps its last epoch", [100 * swing]))
     return [
         *said,
         Said("Recorded on the real images", [*dates, *commits]),
         Said("per cent more images", [*spans, start, len(main)]),
         Said("Why the same images matter", [apart, largest[3].points[0]]),
     ]
+
+
+def _swing(one: Trained) -> float:
+    late = one.history["val_accuracy"].to_numpy()[len(one.history) // 2 :]
+    last = one.run["recipe_text"]["training"]["checkpoint"] == "last"
+    return max(late) - min(late) if last else 0.0
 
 
 def span_of(values: Sequence[float], digits: int = 6) -> list[float]:

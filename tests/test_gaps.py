@@ -301,3 +301,19 @@ def test_the_validation_part_adds_its_images_to_the_second_gap():
 
 def test_a_small_p_is_said_to_be_small():
     assert [gaps.tell_p(p) for p in (0.0001, 0.001, 0.41)] == ["below 0.001", "0.001", "0.410"]
+
+
+def test_a_network_that_keeps_its_last_epoch_tells_how_far_it_still_moved():
+    def moving(run, values):
+        return replace(run, history=run.history.assign(val_accuracy=values))
+
+    first, other = published(answers(1)), honest(answers(2))
+    # Of three epochs the last two are the second half.
+    runs = [moving(first, [0.1, 0.75, 0.7]), moving(other, [0.9, 0.5, 0.8])]
+    (row,) = split_gaps(runs)
+    assert load_recipe(first.run["recipe"]).training.checkpoint == "last"
+    assert row["swing"] == pytest.approx(0.3)
+    for run in runs:
+        run.run["recipe_text"]["training"]["checkpoint"] = "val_accuracy"
+    (row,) = split_gaps(runs)
+    assert row["swing"] == 0.0
