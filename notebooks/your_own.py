@@ -17,7 +17,7 @@
 #
 # :::{admonition} Before you start
 # **You will learn** to lay out images of your own, to register them and a network, to read what the
-# split certificate can and cannot say of them, and to plan how many people you need.
+# split {term}`certificate` can and cannot say of them, and to plan how many people you need.
 # **You need** [splitting](splitting.ipynb), [how sure a number is](uncertainty.ipynb) and Python
 # functions; no GPU. **Reading time**: about twenty-five minutes.
 # :::
@@ -121,7 +121,7 @@ register_dataset(
 
 # %% [markdown]
 # The second part registers a function that builds a network. It is given the side of the input and
-# the number of classes, and by name whatever the recipe sets. Keras is imported inside, because
+# the number of classes, and by name whatever the {term}`recipe` sets. Keras is imported inside, because
 # the file is also read where no network is built.
 
 # %%
@@ -155,7 +155,7 @@ say(
 # %% [markdown]
 # ## What is checked
 #
-# The file is loaded whole or not at all, and a mistake is said with its place and a remedy. Three
+# The file is loaded whole or not at all, and a mistake is said with its place and a remedy. A few
 # mistakes, the first two in the file, the third in the list of subjects:
 
 # %%
@@ -195,12 +195,12 @@ style(
 # %% [markdown]
 # A network is checked when it is built, before the first image is read: is it a Keras model of the
 # right input, has it an output for each class, and are its outputs probabilities? A last layer
-# without softmax would train without an error, and its "probabilities" would mean nothing.
+# without {term}`softmax` would train without an error, and its "probabilities" would mean nothing.
 
 # %% [markdown]
 # ## What the certificate can say
 #
-# The {term}`certificate` of a split counts what stands in two {term}`parts <part>`. It can only count
+# The certificate of a split counts what stands in two {term}`parts <part>`. It can only count
 # what it knows. So the same images are registered once more, without the list of subjects, and
 # both are split by image.
 
@@ -255,15 +255,15 @@ show(
 # {cite:p}`kapoor2023leakage`, and no program can find it afterwards. Note the subject when the
 # image is taken.
 #
-# Without a list only the protocol `image` is open to you. A recipe that asks for another one is
+# Without a list only the {term}`protocol` `image` is open to you. A recipe that asks for another one is
 # refused, and a result must be reported with the words *patients may be shared*.
 
 # %% [markdown]
 # ## The recipe
 #
-# A {term}`recipe` of your own is a TOML file. `extends` takes every setting that you do not give from
+# A recipe of your own is a TOML file. `extends` takes every setting that you do not give from
 # a recipe of the book, but nothing that its source published. `published` and `honest` are
-# the two {term}`protocols <protocol>` of that recipe, here by image and by subject group.
+# the two protocols of that recipe, here by image and by {term}`subject group`.
 
 # %%
 RECIPE = """\
@@ -454,7 +454,7 @@ style(pd.DataFrame(answers), "Class probabilities of two images.")
 # alllib predict images/blast/0001.png --run ID                              # ask a trained run
 # ```
 #
-# All options of `alllib train` hold ([list](../book/running.md)): input size, epochs, feed, a GPU.
+# All options of `alllib train` hold ([list](../book/running.md)): input size, {term}`epochs <epoch>`, feed, a GPU.
 #
 # ## One more person, or ten more cells?
 #
@@ -502,7 +502,7 @@ say(
 )
 
 # %% [markdown]
-# A split into five folds needs at least five people in *each* class; fewer are refused with an
+# A split into five {term}`folds <fold>` needs at least five people in *each* class; fewer are refused with an
 # error that says how many there are. For an interval worth reading plan for far more: the rarer
 # class decides.
 #
@@ -510,7 +510,7 @@ say(
 #
 # ```{exercise}
 # :label: own-second
-# Register a second network, `deeper`, with three convolutions, in a file of its own. Build it by a
+# Register a second network, `deeper`, with three {term}`convolutions <convolution>`, in a file of its own. Build it by a
 # recipe and show that it has more weights than the first one.
 # ```
 #
@@ -605,7 +605,7 @@ except AlllibError as error:
 assert "no probabilities" in said.what and "softmax" in said.remedy
 
 # %% [markdown]
-# The loss takes the logarithm of a probability. Of other numbers it computes something too, and the
+# The {term}`loss` takes the logarithm of a probability. Of other numbers it computes something too, and the
 # training would end with a network whose numbers look like a result.
 #
 # ```{solution-end}
