@@ -12,16 +12,16 @@
 # # Activations and losses
 #
 # *What does a unit pass on, and how is a network told how wrong it is?* A unit bends its sum, or
-# layers would gain nothing over one. The loss of a classifier is the negative logarithm of the
+# layers would gain nothing over one. The {term}`loss` of a classifier is the negative logarithm of the
 # probability that it gave to the true labels, and the slope of that is the plain error.
 #
 # :::{admonition} Before you start
-# **You will learn** the common activations and their slopes, why gradients vanish and units die,
-# where cross-entropy comes from, what other losses there are and when they are wrong, and what
-# class weights, smoothed labels and a temperature do to probabilities.
+# **You will learn** the common activations and their slopes, why {term}`gradients <gradient>` vanish and units die,
+# where {term}`cross-entropy` comes from, what other losses there are and when they are wrong, and what
+# {term}`class weights <class weight>`, smoothed labels and a {term}`temperature` do to probabilities.
 # **You need** [backpropagation](backpropagation.ipynb), and no GPU; the last line of the page says
 # how long it ran.
-# **Reading time**: about 40 minutes.
+# **Reading time**: about forty minutes.
 # :::
 
 # %% tags=["parameters"]
@@ -48,7 +48,7 @@ rng = np.random.default_rng(seed)
 # %% [markdown]
 # ## Why a unit bends its sum
 #
-# A unit multiplies its inputs with its weights, adds them up with a bias, and passes the sum
+# A unit multiplies its inputs with its weights, adds them up with a {term}`bias`, and passes the sum
 # through an {term}`activation function`:
 #
 # $$a = f(z), \qquad z = \sum_i w_i x_i + b.$$ (eq-neuron)
@@ -57,7 +57,7 @@ rng = np.random.default_rng(seed)
 # goes into $f$ is the sum $z$, and without a bias every unit would bend at the same place.
 #
 # Why bend at all? Two layers without an activation are
-# $W_2 (W_1 x + b_1) + b_2 = (W_2 W_1)\, x + (W_2 b_1 + b_2)$, which is one layer with other numbers.
+# $W_2^\top (W_1^\top x + b_1) + b_2 = (W_1 W_2)^\top x + (W_2^\top b_1 + b_2)$, which is one layer with other numbers.
 # We try it.
 
 # %%
@@ -78,7 +78,7 @@ say(
 # %% [markdown]
 # ## Four activations and their slopes
 #
-# Backpropagation multiplies the error that arrives at a unit with the slope $f'(z)$, so the slope
+# {term}`Backpropagation <backpropagation>` multiplies the error that arrives at a unit with the slope $f'(z)$, so the slope
 # matters as much as the function.
 #
 # | name | $f(z)$ | $f'(z)$ | range |
@@ -146,7 +146,7 @@ say(
 # %% [markdown]
 # Two statements of the report need a footnote. It says that ReLU was "proved" to converge several
 # times as fast as tanh. The source {cite:p}`krizhevsky2012imagenet` does not prove it; it measured
-# it once. And its sections 3.5 and 3.6 name ReLU for the hidden layers, while its conclusion names
+# it once. And its sections 3.5 and 3.6 name ReLU for the {term}`hidden layers <hidden layer>`, while its conclusion names
 # ReLU and sigmoid. The project builds the network with ReLU, because the layer list says so; the
 # stored model would settle it.
 
@@ -301,7 +301,7 @@ say(
 # The report says that ReLU "avoids and rectifies" the problem. It removes one of the two factors: an
 # active unit has slope one. The other factor, the weights, remains. The line for ReLU with $g = 1$
 # is low in *all* layers, because a signal that halves its variance in every layer arrives at the
-# output too small to tell images apart. Besides ReLU and well drawn weights, batch normalisation
+# output too small to tell images apart. Besides ReLU and well drawn weights, {term}`batch normalisation`
 # {cite:p}`ioffe2015batch` and residual connections {cite:p}`he2016resnet` keep gradients of one size;
 # [networks that won ImageNet](imagenet_networks.ipynb) shows the latter.
 
@@ -309,7 +309,7 @@ say(
 # ## Units that die
 #
 # A ReLU unit whose sum is negative for every input passes on nothing, forwards and backwards. No
-# gradient reaches its weights, so it stays so: a {term}`dead unit`. A learning rate that is too
+# gradient reaches its weights, so it stays so: a {term}`dead unit`. A {term}`learning rate` that is too
 # large is the usual cause: one long step throws the bias far below zero
 # {cite:p}`maas2013rectifier,lu2020dying`.
 #
@@ -395,7 +395,7 @@ say(
 # %% [markdown]
 # ## What a loss is for
 #
-# The report calls the {term}`loss` a metric. The two have different jobs. A *metric*, such as
+# The report calls the loss a metric. The two have different jobs. A *metric*, such as
 # accuracy, is what people want to know. A *loss* is what descent can lower: it must change when the
 # weights change a little. Accuracy does not.
 
@@ -424,15 +424,15 @@ say(
 # |---|---|---|
 # | regression: how much | {term}`squared error` | $(v - y)^2$ |
 # | | absolute error | $\lvert v - y \rvert$ |
-# | classification: which | binary {term}`cross-entropy` | $-\bigl(y \log p + (1 - y) \log(1 - p)\bigr)$ |
-# | | categorical cross-entropy | $-\sum_k y_k \log p_k$ |
+# | {term}`classification`: which | binary cross-entropy | $-\bigl(y \ln p + (1 - y) \ln(1 - p)\bigr)$ |
+# | | categorical cross-entropy | $-\sum_k y_k \ln p_k$ |
 # | | {term}`hinge loss` | $\max(0, 1 - s z)$ |
 # | embedding: how alike | cosine | $-\,u \cdot v \,/\, (\lVert u \rVert\, \lVert v \rVert)$ |
 # | | triplet | $\max\bigl(0, \lVert a - b \rVert^2 - \lVert a - c \rVert^2 + m\bigr)$ |
 #
 # Of these the report prints one for an image with a probability $p$ and a label $y$,
 #
-# $$L = -\bigl(y \log p + (1 - y) \log (1 - p)\bigr),$$ (eq-cross-entropy)
+# $$L = -\bigl(y \ln p + (1 - y) \ln (1 - p)\bigr),$$ (eq-cross-entropy)
 #
 # and names two more, the squared error as a mean over images and the cosine of two vectors:
 #
@@ -474,7 +474,7 @@ style(
 # %% [markdown]
 # ## Where cross-entropy comes from
 #
-# Say a model gives each cell $i$ the probability $p_i$ to be ALL. If cells are judged independently,
+# Say a model gives each cell $i$ the probability $p_i$ to be {term}`ALL`. If cells are judged independently,
 # the probability that it gives to all labels together, the {term}`likelihood`, is
 #
 # $$L = \prod_i p_i^{\,y_i} (1 - p_i)^{1 - y_i},$$
@@ -483,7 +483,7 @@ style(
 # seen is likely. A product of thousands of such factors underflows, and a sum is easier to
 # differentiate, so one takes the logarithm, changes the sign, and divides by the number of cells:
 #
-# $$-\frac{1}{n} \log L = -\frac{1}{n} \sum_i \bigl(y_i \log p_i + (1 - y_i) \log (1 - p_i)\bigr).$$ (eq-likelihood)
+# $$-\frac{1}{n} \ln L = -\frac{1}{n} \sum_i \bigl(y_i \ln p_i + (1 - y_i) \ln (1 - p_i)\bigr).$$ (eq-likelihood)
 #
 # That is the mean binary cross-entropy. Lowering it is the same as raising the likelihood. Its
 # least value for a model that says the same $p$ of every cell is found by setting the slope to zero:
@@ -527,13 +527,13 @@ say(
 # ## One output or two, and the slope
 #
 # For $K$ classes the target is a vector with a one at the true class, a {term}`one-hot` vector, and
-# the categorical cross-entropy $-\sum_k y_k \log p_k$ is minus the logarithm of the share of the true
+# the categorical cross-entropy $-\sum_k y_k \ln p_k$ is minus the logarithm of the share of the true
 # class. With softmax inside, it needs no share at all:
 #
-# $$-\log p_j = \log \sum_k e^{z_k} - z_j.$$
+# $$-\ln p_j = \ln \sum_k e^{z_k} - z_j.$$
 #
 # This is the form to compute: it has neither a division nor the logarithm of a rounded zero. Keras
-# takes it when a loss is told `from_logits=True`. *Logits* are what we call scores.
+# takes it when a loss is told `from_logits=True`. *{term}`Logits <logit>`* are what we call scores.
 
 # %% tags=["hide-input"]
 show_source(
@@ -581,9 +581,9 @@ say(
 
 # %% [markdown]
 # Now the reason why cross-entropy and softmax belong together. Insert the slopes of softmax into
-# the chain rule:
+# the {term}`chain rule`:
 #
-# $$\frac{\partial}{\partial z_k}\Bigl(-\sum_j y_j \log p_j\Bigr)
+# $$\frac{\partial}{\partial z_k}\Bigl(-\sum_j y_j \ln p_j\Bigr)
 #   = -\sum_j \frac{y_j}{p_j}\, p_j (\delta_{jk} - p_k) = p_k - y_k.$$
 #
 # The last step uses $\sum_j y_j = 1$. The shares in the denominator cancel, and what is left is the
@@ -652,9 +652,9 @@ say(
 # ## Class weights
 #
 # C-NMC has more cells with ALL than healthy ones. A network that calls everything ALL is right more
-# often than not. {term}`Class weights <class weight>` let an image of the rarer class count more:
+# often than not. Class weights let an image of the rarer class count more:
 #
-# $$\text{loss} = \frac{1}{n} \sum_i w_{y_i} \bigl(-\log p_{i, y_i}\bigr), \qquad
+# $$\text{loss} = \frac{1}{n} \sum_i w_{y_i} \bigl(-\ln p_{i, y_i}\bigr), \qquad
 #   w_c = \frac{n}{K\, n_c}.$$
 #
 # With these weights the classes count alike. Keras divides by the number of images, as here, and not
@@ -672,13 +672,13 @@ style(table.reset_index(), "Classes of the C-NMC training images.")
 
 # %% [markdown]
 # Weights are not free. Say that among all images that look like a given one a share $\pi$ is ALL.
-# With weights the loss $-\bigl(w_1 \pi \log p + w_0 (1 - \pi) \log (1 - p)\bigr)$ is least at
+# With weights the loss $-\bigl(w_1 \pi \ln p + w_0 (1 - \pi) \ln (1 - p)\bigr)$ is least at
 #
 # $$p^* = \frac{w_1 \pi}{w_1 \pi + w_0 (1 - \pi)},$$
 #
 # which is $\pi$ only for equal weights. The network then answers for a world in which the classes are
 # equally frequent. That can be what one wants; its probabilities no longer fit the images at hand.
-# Weights, resampling and moving the decision threshold afterwards shift the same balance
+# Weights, resampling and moving the decision {term}`threshold` afterwards shift the same balance
 # {cite:p}`he2009imbalanced`.
 
 # %%
@@ -736,7 +736,7 @@ say(
 #
 # {term}`Calibration <calibration>` says whether probabilities come true: of the cells called ALL
 # with a probability of four fifths, are four in five? Trained to a low loss, large networks tend to be too sure. One number
-# repairs much of that: divide all scores by a {term}`temperature` $T$ before softmax,
+# repairs much of that: divide all scores by a temperature $T$ before softmax,
 # $p_j = e^{z_j / T} / \sum_k e^{z_k / T}$, and choose the $T$ with the lowest cross-entropy on the
 # *validation* part {cite:p}`guo2017calibration`. The order of the classes stays, so accuracy does not
 # change; $T > 1$ makes all answers less sure, $T < 1$ surer. The chapter on
@@ -829,7 +829,7 @@ say(
 #
 # ```{exercise}
 # :label: activations_losses-softplus
-# *Softplus* is $f(z) = \log(1 + e^z)$. Derive its slope. Write both in NumPy so that $z = 1000$ is no
+# *Softplus* is $f(z) = \ln(1 + e^z)$. Derive its slope. Write both in NumPy so that $z = 1000$ is no
 # problem, and check the slope with differences. What has softplus to do with binary cross-entropy?
 # ```
 #
@@ -838,7 +838,7 @@ say(
 # ```
 #
 # The slope is $e^z / (1 + e^z) = \sigma(z)$. Binary cross-entropy of a cell with $y = 0$ is
-# $-\log(1 - \sigma(z)) = \log(1 + e^z)$, which is softplus of the score; with $y = 1$ it is softplus
+# $-\ln(1 - \sigma(z)) = \ln(1 + e^z)$, which is softplus of the score; with $y = 1$ it is softplus
 # of $-z$. So its slopes are $\sigma(z)$ and $\sigma(z) - 1$, which is $p - y$ both times.
 
 
@@ -862,15 +862,15 @@ assert np.isclose(
 # ```{exercise}
 # :label: activations_losses-start
 # What cross-entropy should a network with $K$ classes have before its first step, if its scores are
-# near zero? Compute it for two classes, for the four of the B-ALL images and for the thousand of
-# ImageNet. What would a first loss of 30 tell you?
+# near zero? Compute it for two classes, for the four of the {term}`B-ALL` images and for the thousand of
+# {term}`ImageNet`. What would a first loss of 30 tell you?
 # ```
 #
 # ```{solution-start} activations_losses-start
 # :class: dropdown
 # ```
 #
-# All shares are $1 / K$, and the loss is $\log K$. A much larger first loss says that the scores are
+# All shares are $1 / K$, and the loss is $\ln K$. A much larger first loss says that the scores are
 # large from the start: inputs that were not scaled, or weights drawn too large.
 
 # %% tags=["solution"]
@@ -886,7 +886,7 @@ for classes in (2, 4, 1000):
 #
 # ```{exercise}
 # :label: activations_losses-threshold
-# A network was trained with class weights $w_1$ for ALL and $w_0$ for HEM, and says $p^*$. Solve the
+# A network was trained with class weights $w_1$ for ALL and $w_0$ for {term}`HEM`, and says $p^*$. Solve the
 # formula above for $\pi$, the probability without weights. At which $p^*$ is a cell as likely ALL as
 # not? Check both for the weights of C-NMC.
 # ```
@@ -917,7 +917,7 @@ print(f"as likely as not where the network says {border:.3f}")
 #
 # ```{exercise}
 # :label: activations_losses-several
-# A smear can show several things at once, say blasts *and* smudge cells. Which output layer and which
+# A smear can show several things at once, say {term}`blasts <blast>` *and* smudge cells. Which output layer and which
 # loss fit, and why not softmax?
 # ```
 #

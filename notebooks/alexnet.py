@@ -13,10 +13,10 @@
 #
 # *What did the network that started it all bring, and what does it score here?* We rebuild it
 # layer by layer, count its parameters against the literature, train it under a {term}`split` by
-# {term}`subject group <group>`, and put its score beside the report's.
+# {term}`subject group`, and put its score beside the report's.
 #
 # :::{admonition} Before you start
-# **You will learn** why a large window with a stride comes first, what overlapping pools and
+# **You will learn** why a large window with a {term}`stride` comes first, what overlapping pools and
 # local response normalisation do, and where AlexNet keeps its parameters.
 # **You need** [the split](splitting.ipynb) and [the augmentation](augmentation.ipynb). With the
 # values below no GPU is needed, and the last line of the page says how long it ran; the report's
@@ -38,11 +38,11 @@ run_seed = 1  # seed of initial weights, dropout and order
 # %% [markdown]
 # ## The idea
 #
-# Five convolutions find patterns, three dense layers decide {cite:p}`krizhevsky2012imagenet`. The
+# Five {term}`convolutions <convolution>` find patterns, three {term}`dense layers <dense layer>` decide {cite:p}`krizhevsky2012imagenet`. The
 # first window is large and moves four pixels at a time, because the computers of its day could not
 # afford more maps of full size. Its units are rectified, so that their slope does not vanish for
 # large values; its pools overlap; after the first two convolutions each value is divided by the
-# activity of its neighbours in the channel direction; and {term}`dropout` keeps the dense layers
+# activity of its neighbours in the {term}`channel` direction; and {term}`dropout` keeps the dense layers
 # from learning images by heart.
 
 # %%
@@ -118,7 +118,7 @@ say(
 # ## On the real images
 #
 # Runs that take longer than a build of this book are recorded beside it. Their scale stands in
-# their row; one at a small input, for few epochs, from random weights says little of the source.
+# their row; one at a small input, for few {term}`epochs <epoch>`, from random weights says little of the source.
 
 # %%
 recorded = comparison.recorded_runs(recipe.name)
@@ -129,7 +129,7 @@ style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 # %% [markdown]
 # ## Training
 #
-# The same data, crop, augmentation and optimiser as for the report's own network. Cells of one
+# The same data, {term}`crop`, {term}`augmentation` and {term}`optimiser` as for the report's own network. Cells of one
 # subject group never stand in two parts, unless `protocol` asks for the report's split.
 
 # %%
@@ -160,7 +160,7 @@ show(
 # ## What it scores
 #
 # Metrics come with a 95 % interval from resampling subject groups, because cells of one
-# subject are not independent. ALL is the positive class.
+# {term}`subject` are not independent. {term}`ALL` is the positive class.
 #
 # Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
 # says anything without it.
@@ -217,25 +217,11 @@ say(comparison.tell_result(record))
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("alexnet")
-
-# %% [markdown]
-# ## Summary
-#
-# - A stride in the first layer buys speed with detail.
-# - Nearly all parameters sit in two dense layers; later networks did away with them.
-# - The report's number has no interval, and its split lets subjects cross.
+# ## Exercises
 #
 # ```{exercise}
 # :label: alexnet-window
-# The first convolution has windows of 11 pixels every 4 pixels and no padding. How large are its
+# The first convolution has windows of 11 pixels every 4 pixels and no {term}`padding`. How large are its
 # maps for an input of 227 pixels, and why does 224, which the paper prints, not fit?
 # ```
 #
@@ -277,5 +263,21 @@ say(f"From {moving[0].input.shape[1]} pixels to {', '.join(sides)}.")
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("alexnet")
+
+# %% [markdown]
+# ## Summary
+#
+# - A stride in the first layer buys speed with detail.
+# - Nearly all parameters sit in two dense layers; later networks did away with them.
+# - The report's number has no interval, and its split lets subjects cross.
 #
 # **Next**: [VGG16](vgg16.ipynb) replaces large windows by stacks of small ones.

@@ -32,7 +32,7 @@ draws = 20000  # resamplings of the scored images for an interval
 #
 # - **Images**: the training phase of C-NMC 2019, cut in two at random within each class, cropped,
 #   and augmented by rotations and flips.
-# - **Networks**: four known ones and one of the authors' own, with {term}`convolutions <convolution>` in six blocks.
+# - **Networks**: four known ones and one of the authors' own, with {term}`convolutions <convolution>` in six {term}`blocks <block>`.
 # - **Training**: SGD in {term}`batches <batch>`, for a fixed number of {term}`epochs <epoch>`; the weights of the best validation
 #   accuracy were kept.
 # - **Result**: a table of five accuracies.
@@ -51,7 +51,7 @@ rows = claim_rows("mir2019article")
 style(status_counts(rows), "Claims of the article by kind and status.")
 
 # %% [markdown]
-# The settings in figures, as far as they are stated; they are read from the recipe that rebuilds the system:
+# The settings in figures, as far as they are stated; they are read from the {term}`recipe` that rebuilds the system:
 
 # %%
 from alllib.comparison import setting_table
@@ -265,21 +265,7 @@ style(
 # :::
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("audit_article")
-
-# %% [markdown]
-# ## Summary
-#
-# - "At random" is unbiased for independent things only; cells of a patient are not.
-# - A table of accuracies needs the number of images, an interval, and how each row was trained.
-# - Put something without a network into every table of networks.
+# ## Exercises
 #
 # ```{exercise}
 # :label: audit-article-gap
@@ -325,5 +311,21 @@ say(f"Intervals that do not meet: {'; '.join(apart)}.")
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("audit_article")
+
+# %% [markdown]
+# ## Summary
+#
+# - "At random" is unbiased for independent things only; cells of a patient are not.
+# - A table of accuracies needs the number of images, an interval, and how each row was trained.
+# - Put something without a network into every table of networks.
 #
 # **Next**: [the report](audit_report.ipynb) behind the article.

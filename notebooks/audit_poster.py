@@ -37,8 +37,8 @@ draws = 20000  # random orders of the test folder that are simulated
 # - **Parts**: per class, the first quarter in the order in which folders were listed became the
 #   {term}`validation part <part>` and the rest the training part. The official preliminary phase is the test
 #   part. The final phase was not used.
-# - **Network**: two blocks of two 3x3 {term}`convolutions <convolution>` with as many {term}`filters <filter>`, each block followed by a
-#   {term}`pooling` and a {term}`dropout`; then one dense layer, a dropout, and one output. [Its own
+# - **Network**: two {term}`blocks <block>` of two 3x3 {term}`convolutions <convolution>` with as many {term}`filters <filter>`, each block followed by a
+#   {term}`pooling` and a {term}`dropout`; then one {term}`dense layer`, a dropout, and one output. [Its own
 #   page](two_by_two_cnn.ipynb) builds it.
 # - **Training**: {term}`RMSprop`, chosen over {term}`Adam`, for two numbers of {term}`epochs <epoch>`.
 #
@@ -59,7 +59,7 @@ rows = claim_rows("unnithan2021poster")
 style(status_counts(rows), "Claims of the poster by kind and status.")
 
 # %% [markdown]
-# The settings in figures, as far as they are stated; they are read from the recipe that rebuilds the system:
+# The settings in figures, as far as they are stated; they are read from the {term}`recipe` that rebuilds the system:
 
 # %%
 from alllib.comparison import setting_table
@@ -299,21 +299,7 @@ style(
 # :::
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("audit_poster")
-
-# %% [markdown]
-# ## Summary
-#
-# - Join tables by a key, never by position, and check the join on a case that you know.
-# - Hold every accuracy against the commonest class, and say of which class a recall is.
-# - Equal shares of calls in both classes mean that answers and labels are unrelated.
+# ## Exercises
 #
 # ```{exercise}
 # :label: audit-poster-order
@@ -358,5 +344,21 @@ say(
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("audit_poster")
+
+# %% [markdown]
+# ## Summary
+#
+# - Join tables by a key, never by position, and check the join on a case that you know.
+# - Hold every accuracy against the commonest class, and say of which class a recall is.
+# - Equal shares of calls in both classes mean that answers and labels are unrelated.
 #
 # **Next**: [the transfer-learning paper](audit_transfer.ipynb), whose result is the highest of all.

@@ -33,7 +33,7 @@ draws = 20000  # resamplings of the confusion matrix for intervals
 #
 # - **Images**: C-NMC 2019, training phase; shuffled within each class and cut in two; cropped;
 #   augmented with Augmentor {cite:p}`bloice2019augmentor`.
-# - **Networks**: AlexNet, VGG16, ResNet-50, Inception-v3, and one of their own: six blocks of 3x3
+# - **Networks**: AlexNet, VGG16, ResNet-50, Inception-v3, and one of their own: six {term}`blocks <block>` of 3x3
 #   {term}`convolutions <convolution>` with {term}`batch normalisation`, two {term}`dense layers <dense layer>` with {term}`dropout`, two outputs.
 # - **Training**: SGD for a fixed number of {term}`epochs <epoch>`, the weights of the best validation accuracy.
 # - **Result**: accuracies of five networks, and of their own also a confusion matrix, precision and
@@ -53,7 +53,7 @@ rows = claim_rows("mir2019report")
 style(status_counts(rows), "Claims of the report by kind and status.")
 
 # %% [markdown]
-# The settings in figures, as far as they are stated; they are read from the recipe that rebuilds the system:
+# The settings in figures, as far as they are stated; they are read from the {term}`recipe` that rebuilds the system:
 
 # %%
 from alllib.comparison import setting_table
@@ -78,7 +78,7 @@ style(
 #
 # The text counts the convolutions in six blocks and does not say which block has how many; the layer
 # table starts at block 4. But it prints two totals of the convolutional part. With {term}`bias` and batch
-# normalisation a 3x3 convolution from $c$ channels to $f$ filters has
+# normalisation a 3x3 convolution from $c$ {term}`channels <channel>` to $f$ {term}`filters <filter>` has
 #
 # $$\underbrace{(9c + 1)f}_{\text{convolution}} + \underbrace{4f}_{\text{normalisation}}$$ (eq-placements)
 #
@@ -315,7 +315,7 @@ for name in (
 # ## What stays open
 #
 # The stored network and the list of its held-out files would settle nearly all of it; a run of the
-# whole recipe, split by {term}`subject group <group>`, what its accuracy is on new patients.
+# whole recipe, split by {term}`subject group`, what its accuracy is on new patients.
 
 # %%
 style(
@@ -341,32 +341,18 @@ style(
 # :::
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("audit_report")
-
-# %% [markdown]
-# ## Summary
-#
-# - Totals of parameters determine a network more surely than a text does.
-# - Say of which class a precision and a recall are.
-# - What chose the checkpoint is a validation part, whatever its folder is called.
+# ## Exercises
 #
 # ```{exercise}
 # :label: audit-report-majority
-# What would always answering ALL score on the images of the matrix, in accuracy, and in precision and
+# What would always answering {term}`ALL` score on the images of the matrix, in accuracy, and in precision and
 # recall of either class?
 # ```
 #
 # ```{solution} audit-report-majority
 # :class: dropdown
 # `cells[0].sum() / cells.sum()` is the accuracy and the precision of ALL; its recall is 1. The recall
-# of HEM is 0, and its precision is not defined: nothing was called HEM.
+# of {term}`HEM` is 0, and its precision is not defined: nothing was called HEM.
 # ```
 #
 # ```{exercise}
@@ -399,5 +385,21 @@ say(
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("audit_report")
+
+# %% [markdown]
+# ## Summary
+#
+# - Totals of parameters determine a network more surely than a text does.
+# - Say of which class a precision and a recall are.
+# - What chose the checkpoint is a validation part, whatever its folder is called.
 #
 # **Next**: [the poster](audit_poster.ipynb), whose test score is the lowest of all.

@@ -29,7 +29,7 @@ draws = 20000  # shuffles of the validation part that are simulated
 #
 # A project sheet of one page {cite:p}`ball2023densenet` that follows a published system
 # {cite:p}`ghaderzadeh2022fast`. It is the only source here on other images, {term}`B-ALL`
-# {cite:p}`aria2021ball`: four classes of B-cell precursors, one of them benign.
+# {cite:p}`aria2021ball`: four classes of B-cell {term}`precursors <precursor>`, one of them benign.
 #
 # - **Images**: made smaller, scaled to the range 0 to 1; brightness, contrast, rotation and
 #   flips are varied.
@@ -54,7 +54,7 @@ rows = claim_rows("ball2023densenet")
 style(status_counts(rows), "Claims of the sheet by kind and status.")
 
 # %% [markdown]
-# The settings in figures, as far as they are stated; they are read from the recipe that rebuilds the system:
+# The settings in figures, as far as they are stated; they are read from the {term}`recipe` that rebuilds the system:
 
 # %%
 from alllib.comparison import setting_table
@@ -308,21 +308,7 @@ style(
 # :::
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("audit_sheet")
-
-# %% [markdown]
-# ## Summary
-#
-# - Collect answers over a whole part, and compute a metric once.
-# - A class that lacks in a batch has no recall there, not a recall of 0.
-# - The digits of a score carry the number of images that it is of.
+# ## Exercises
 #
 # ```{exercise}
 # :label: audit-sheet-batch
@@ -370,4 +356,20 @@ assert abs(np.mean(entries) - np.mean(recalls)) < 0.02
 # ```{solution-end}
 # ```
 #
-# **Next**: [the ledger](claims.ipynb), with the claims of all five sources.
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("audit_sheet")
+
+# %% [markdown]
+# ## Summary
+#
+# - Collect answers over a whole part, and compute a metric once.
+# - A class that lacks in a batch has no recall there, not a recall of 0.
+# - The digits of a score carry the number of images that it is of.
+#
+# **Next**: [the ledger](claims.ipynb), with the {term}`claims <claim>` of all five sources.

@@ -27,13 +27,13 @@ draws = 20000  # random test parts of the labelled images that are simulated
 # %% [markdown]
 # ## What the paper is
 #
-# A short paper {cite:p}`garg2021transfer`. It argues that a deep network makes the features itself
+# A short paper {cite:p}`garg2021transfer`. It argues that a deep network makes the {term}`features <feature>` itself
 # that earlier methods needed a person for, and applies one to C-NMC 2019.
 #
 # - **Images**: the three official phases, called training, validation and testing data.
 # - **Network**: VGG19 with frozen {term}`convolutions <convolution>`; a {term}`dense layer`, a {term}`dropout` and two
 #   outputs on top, which alone were trained.
-# - **Training**: judged by validation accuracy. {term}`Optimiser <optimiser>`, {term}`loss`, batch, epochs, scaling and the {term}`split`
+# - **Training**: judged by validation accuracy. {term}`Optimiser <optimiser>`, {term}`loss`, {term}`batch`, {term}`epochs <epoch>`, scaling and the {term}`split`
 #   are not stated.
 # - **Result**: one confusion matrix and its accuracy, the highest of the five sources.
 #
@@ -51,7 +51,7 @@ rows = claim_rows("garg2021transfer")
 style(status_counts(rows), "Claims of the paper by kind and status.")
 
 # %% [markdown]
-# The settings in figures, as far as they are stated; they are read from the recipe that rebuilds the system:
+# The settings in figures, as far as they are stated; they are read from the {term}`recipe` that rebuilds the system:
 
 # %%
 from alllib.comparison import setting_table
@@ -152,7 +152,7 @@ say(find_claim(rows, "transfer-matrix-labels")["note"])
 #
 # ## Three numbers, eleven rows
 #
-# A convolution with a 3x3 window, $c$ channels in and $f$ {term}`filters <filter>` has
+# A convolution with a 3x3 window, $c$ {term}`channels <channel>` in and $f$ {term}`filters <filter>` has
 #
 # $$(3 \cdot 3 \cdot c + 1)\, f$$ (eq-table-row)
 #
@@ -206,7 +206,7 @@ say(f"Of the accuracy itself: {arithmetic['note']}")
 # balanced accuracy and F1 nearly are one number.
 #
 # Beside it, what [needs no network](without_cnn.ipynb). The kept measurement splits the images at
-# hand image by image, with the shares of our {term}`recipe`.
+# hand image by image, with the shares of our recipe.
 
 # %%
 import pandas as pd
@@ -281,21 +281,7 @@ style(
 # :::
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("audit_transfer")
-
-# %% [markdown]
-# ## Summary
-#
-# - Add up the rows of a confusion matrix before you read its diagonal.
-# - A layer table can be checked by hand, row by row, and by its totals.
-# - Classes of exactly one size call for the question of where they were made so.
+# ## Exercises
 #
 # ```{exercise}
 # :label: audit-transfer-margins
@@ -339,5 +325,21 @@ say(
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("audit_transfer")
+
+# %% [markdown]
+# ## Summary
+#
+# - Add up the rows of a confusion matrix before you read its diagonal.
+# - A layer table can be checked by hand, row by row, and by its totals.
+# - Classes of exactly one size call for the question of where they were made so.
 #
 # **Next**: [the project sheet](audit_sheet.ipynb), on other images.

@@ -187,22 +187,7 @@ except AugmentationError as error:
     print(error)
 
 # %% [markdown]
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("augmentation")
-
-# %% [markdown]
-# ## Summary
-#
-# - Two rotations and two flips give eight forms of an image and no new cell.
-# - Measure a library before you describe what it did.
-# - A plan is the augmented set without the gigabytes; `write_augmented` writes the files
-#   where somebody wants them.
+# ## Exercises
 #
 # ```{exercise}
 # :label: augmentation-count
@@ -247,5 +232,22 @@ say(f"By hand too, {unchanged:.1%} of the pictures are exact copies.")
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("augmentation")
+
+# %% [markdown]
+# ## Summary
+#
+# - Two rotations and two flips give eight forms of an image and no new cell.
+# - Measure a library before you describe what it did.
+# - A plan is the augmented set without the gigabytes; `write_augmented` writes the files
+#   where somebody wants them.
 #
 # **Next**: [AlexNet](alexnet.ipynb), the first of the networks that are trained on this plan.

@@ -11,13 +11,13 @@
 # %% [markdown]
 # # Backpropagation
 #
-# *Where does the gradient of a network come from?* From the chain rule, applied once from the loss
+# *Where does the {term}`gradient` of a network come from?* From the {term}`chain rule`, applied once from the {term}`loss`
 # back to the input. That gives the slopes of millions of weights for about the price of two more
 # passes through the network.
 #
 # :::{admonition} Before you start
-# **You will learn** to find the gradient of a small network by hand, to write a network of dense
-# layers with its gradients in NumPy, to check gradients with small steps and against Keras, and what
+# **You will learn** to find the gradient of a small network by hand, to write a network of
+# {term}`dense layers <dense layer>` with its gradients in NumPy, to check gradients with small steps and against Keras, and what
 # a framework does when it differentiates.
 # **You need** [gradient descent](gradient_descent.ipynb), the chain rule and matrix products, and no
 # GPU. **Reading time**: about thirty-five minutes.
@@ -74,7 +74,7 @@ from alllib.lessons.tape import Number
 # The report describes {term}`backpropagation` in words and prints no equation
 # {cite:p}`mir2019report`; its wording follows {cite:t}`lecun2015deep`, which it cites. In symbols
 # it says this. A network is a chain of modules. A module takes $x$ and returns $y = f(x; w)$. Given
-# the derivative of the objective by its output, the {term}`chain rule` gives the derivatives by its
+# the derivative of the objective by its output, the chain rule gives the derivatives by its
 # input and by its weights:
 #
 # $$\frac{\partial J}{\partial x} = \Bigl(\frac{\partial y}{\partial x}\Bigr)^{\!\top}
@@ -174,20 +174,20 @@ show(
 #
 # ## Layers and batches
 #
-# Nobody writes single units. A {term}`dense layer` takes the outputs of a whole batch, one row for
+# Nobody writes single units. A dense layer takes the outputs of a whole {term}`batch`, one row for
 # each example, and all products are one matrix product:
 #
 # $$Z^{(l)} = H^{(l-1)} W^{(l)} + b^{(l)}, \qquad H^{(l)} = f\bigl(Z^{(l)}\bigr), \qquad H^{(0)} = X .$$
 #
 # The last $Z$ are the {term}`logits <logit>`. {term}`Softmax <softmax>` turns each row into
-# probabilities, and the loss is the mean cross-entropy with the true classes $Y$, one-hot:
+# probabilities, and the loss is the mean cross-entropy with the true classes $Y$, {term}`one-hot`:
 #
 # $$P_{ij} = \frac{e^{Z_{ij}}}{\sum_{k=1}^{K} e^{Z_{ik}}}, \qquad
 # J = -\frac{1}{n} \sum_{i=1}^{n} \sum_{j=1}^{K} Y_{ij} \ln P_{ij} .$$
 #
 # The sum in softmax runs over all classes; the report writes $\sum_{k=K}$, a sum of one term
 # {cite:p}`mir2019report`. The backward pass starts with one subtraction and then repeats two
-# products and a gate, from the last layer to the first, where $\odot$ multiplies number by number:
+# products and a {term}`gate`, from the last layer to the first, where $\odot$ multiplies number by number:
 #
 # $$\Delta^{(L)} = \frac{P - Y}{n}, \qquad
 # \frac{\partial J}{\partial W^{(l)}} = H^{(l-1)\top} \Delta^{(l)}, \qquad
@@ -317,8 +317,8 @@ say(
 #
 # ## Is it right? Keras
 #
-# Keras shows no gradients, but one step of [plain descent](gradient_descent.ipynb) with learning
-# rate 1 subtracts them from the weights. So the weights before less those after are Keras's
+# Keras shows no gradients, but one step of [plain descent](gradient_descent.ipynb) with
+# {term}`learning rate` 1 subtracts them from the weights. So the weights before less those after are Keras's
 # gradients, with whatever backend it runs on. Layers and loss are told to use double precision
 # (`dtype="float64"`); single precision is what networks are usually trained in.
 
@@ -368,7 +368,7 @@ style(
 # The gradient of `backward` and the step of descent are a training. First *XOR*: the class is 1
 # where exactly one of two inputs is 1. No straight line parts the classes, so no network without a
 # {term}`hidden layer` can learn it {cite:p}`minsky1969perceptrons`. Then our cells: area and spread
-# of red of a nucleus, scaled to mean 0 and deviation 1, the class from the label, split
+# of red of a {term}`nucleus`, scaled to mean 0 and deviation 1, the class from the label, split
 # [by subject group](splitting.ipynb).
 
 # %% tags=["hide-input"]
@@ -483,9 +483,9 @@ say(
 # A dense layer of $a$ inputs and $b$ outputs multiplies $n\,a\,b$ times in the forward pass of $n$
 # examples. The backward pass needs as many for the gradient of the weights and as many again to
 # hand $\Delta$ to the layer before, which the first layer is spared. So a backward pass costs about
-# two forward passes, whatever the network, and convolutions keep the rule: for any calculation, the
+# two forward passes, whatever the network, and {term}`convolutions <convolution>` keep the rule: for any calculation, the
 # gradient costs a small multiple of the calculation itself {cite:p}`griewank2008evaluating`. We
-# count it for the head of the report's network.
+# count it for the {term}`head` of the report's network.
 
 # %%
 report = load_recipe("mir2019-proposed")
@@ -615,7 +615,7 @@ say(
 # :label: backpropagation-penalty
 # The report adds $\frac{\lambda}{2N} \sum w^2$ to the loss ([L2](overfitting.ipynb)). Which
 # term does that add to $\partial J/\partial W$? Check it on the network of the gradient check with
-# $\lambda / N = 0.1$, biases left out of the penalty.
+# $\lambda / N = 0.1$, {term}`biases <bias>` left out of the penalty.
 # ```
 #
 # ```{solution-start} backpropagation-penalty
@@ -681,7 +681,7 @@ assert product.value == 40 and w.slope == 49
 # ```
 #
 # Equal units get equal gradients, in every step, and stay equal: the layer is one unit, copied.
-# From zero, nothing but the last {term}`biases <bias>` moves, as every product has a factor zero.
+# From zero, nothing but the last biases moves, as every product has a factor zero.
 
 # %% tags=["solution"]
 equal = [

@@ -16,7 +16,7 @@
 # recorded runs on the real images; nothing is trained here.
 #
 # :::{admonition} Before you start
-# **You will learn** to look behind an accuracy: curves, confusion, subjects, {term}`calibration` and
+# **You will learn** to look behind an accuracy: curves, confusion, {term}`subjects <subject>`, {term}`calibration` and
 # common errors. **You need** [the results](results.ipynb); no GPU.
 # **Reading time**: about fifteen minutes.
 # :::
@@ -147,8 +147,8 @@ if pools:
 # %% [markdown]
 # ## Subject by subject
 #
-# The cells of one person resemble each other, so errors come in heaps. Each column is a subject
-# group of the {term}`test part <part>`; beside the networks stands the forest on
+# The cells of one person resemble each other, so errors come in heaps. Each column is a
+# {term}`subject group` of the {term}`test part <part>`; beside the networks stands the forest on
 # [a handful of numbers](without_cnn.ipynb).
 
 # %%
@@ -321,21 +321,7 @@ if pools and varied:
 # :::
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("behaviour")
-
-# %% [markdown]
-# ## Summary
-#
-# - Errors come by person: a mean over cells hides whom a system fails.
-# - A confident answer is not a calibrated one.
-# - Systems that fail on the same cells do not check each other.
+# ## Exercises
 #
 # ```{exercise}
 # :label: behaviour-kappa
@@ -376,5 +362,21 @@ if pools and len(varied) > 1:
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("behaviour")
+
+# %% [markdown]
+# ## Summary
+#
+# - Errors come by person: a mean over cells hides whom a system fails.
+# - A confident answer is not a calibrated one.
+# - Systems that fail on the same cells do not check each other.
 #
 # **Next**: [what it costs](cost.ipynb).

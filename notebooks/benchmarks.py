@@ -95,7 +95,7 @@ if machines:
 # as a training takes them: whole grey levels, which the first layer of the network scales. Keras's
 # reader decodes and resizes each file in each {term}`epoch`; ours did that once, when the store was built.
 #
-# **Training** compares a small network of three {term}`convolutions <convolution>`, the same on both sides. On two cores
+# **Training** compares a small network of {term}`convolutions <convolution>`, the same on both sides. On two cores
 # its own arithmetic takes nearly all the time, so that even a slow feed would look good there; a
 # GPU, which computes much faster, is the harder test.
 #
@@ -132,21 +132,7 @@ if not measured:
     )
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("benchmarks")
-
-# %% [markdown]
-# ## Summary
-#
-# - A speed says little; a ratio, measured in turns against a known way, says more.
-# - A target that is missed stays on the page, with its figure.
-# - What does not depend on the network, such as reading, is measured without one.
+# ## Exercises
 #
 # ```{exercise}
 # :label: benchmarks-own
@@ -200,5 +186,21 @@ for one in machines:
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("benchmarks")
+
+# %% [markdown]
+# ## Summary
+#
+# - A speed says little; a ratio, measured in turns against a known way, says more.
+# - A target that is missed stays on the page, with its figure.
+# - What does not depend on the network, such as reading, is measured without one.
 #
 # **Next**: [how to report a result](reporting.ipynb).

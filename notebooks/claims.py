@@ -18,7 +18,7 @@
 # :::{admonition} Before you start
 # **You will learn** what a {term}`claim` is, how it is checked, and what its status does and does not say.
 # **You need** no image and no GPU: a check computes from the official file list, from a network
-# that it builds, or from measurements that are kept with the book. **Reading time**: five minutes,
+# that it builds, or from measurements that are kept with the book. **Reading time**: about five minutes,
 # and as long as you like in the table.
 # :::
 
@@ -182,22 +182,7 @@ say(
 # implied has no row: a source that says less has fewer claims that can fail.
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("claims")
-
-# %% [markdown]
-# ## Summary
-#
-# - A claim has a place, a printed value, a check and a status.
-# - What is implied and not stated is marked so, and counted apart.
-# - A check computes, or names the other print it was compared with.
-# - *Cannot be known* is a result, and it comes with what would settle it.
+# ## Exercises
 #
 # ```{exercise}
 # :label: claims-json
@@ -243,5 +228,22 @@ say(
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("claims")
+
+# %% [markdown]
+# ## Summary
+#
+# - A claim has a place, a printed value, a check and a status.
+# - What is implied and not stated is marked so, and counted apart.
+# - A check computes, or names the other print it was compared with.
+# - *Cannot be known* is a result, and it comes with what would settle it.
 #
 # **Next**: [the verdict](verdict.ipynb) on 61, 93 and 99 %.

@@ -11,17 +11,17 @@
 # %% [markdown]
 # # Convolution, pooling and dense layers
 #
-# *What does a convolutional network compute, and what does it cost?* It slides small filters over
+# *What does a convolutional network compute, and what does it cost?* It slides small {term}`filters <filter>` over
 # the image and adds up products. The same few weights serve everywhere, so a shifted cell gives a
 # shifted map. Everything else on this page is counting and measuring what follows from that.
 #
 # :::{admonition} Before you start
-# **You will learn** to slide a filter by hand and in NumPy, what padding, stride and channels do, to
+# **You will learn** to slide a filter by hand and in NumPy, what {term}`padding`, {term}`stride` and {term}`channels <channel>` do, to
 # count weights and operations and to find misprints with that, and how far a network is really
 # indifferent to a shift.
 # **You need** [activations and losses](activations_losses.ipynb), and no GPU; the last line of the
 # page says how long it ran.
-# **Reading time**: about 45 minutes.
+# **Reading time**: about forty-five minutes.
 # :::
 
 # %% tags=["parameters"]
@@ -81,7 +81,7 @@ show(
 # %% [markdown]
 # ## Sliding a filter by hand
 #
-# A {term}`filter` is a small square of weights. Lay it on a tile of the image, multiply entry by
+# A filter is a small square of weights. Lay it on a tile of the image, multiply entry by
 # entry, add the products up, and write the sum into the map. Move on by one pixel:
 #
 # $$m_{r, c} = \sum_{i=0}^{k-1} \sum_{j=0}^{k-1} x_{r+i,\, c+j}\; w_{i, j}.$$ (eq-sliding)
@@ -188,8 +188,8 @@ say(
 # ## Padding, stride and the size of a map
 #
 # A window of $k$ pixels fits on a row of $n$ pixels at $n - k + 1$ places, so a map is smaller than
-# its image. {term}`Padding <padding>` adds a frame of zeros; with $p$ pixels on both sides together,
-# and with a {term}`stride` $s$, by which the window moves on, the side of the map is
+# its image. Padding adds a frame of zeros; with $p$ pixels on both sides together,
+# and with a stride $s$, by which the window moves on, the side of the map is
 #
 # $$o = \left\lfloor \frac{n + p - k}{s} \right\rfloor + 1.$$ (eq-output-side)
 #
@@ -222,7 +222,7 @@ show(
 
 # %% [markdown]
 # The report says that a convolution is defined by two parameters, the size of its tiles and the
-# number of its filters, and that it moves one pixel at a time, unlike pooling. Stride and padding
+# number of its filters, and that it moves one pixel at a time, unlike {term}`pooling`. Stride and padding
 # belong to a convolution just as much: the first layer of AlexNet has a stride above one
 # {cite:p}`krizhevsky2012imagenet`.
 #
@@ -254,8 +254,8 @@ say(
 # %% [markdown]
 # ## Channels
 #
-# A colour image has three {term}`channels <channel>`. A filter of a network reaches through all of
-# them: it has $k \times k \times C$ weights and gives *one* map. A layer has $F$ filters and a bias
+# A colour image has three channels, its {term}`RGB` values. A filter of a network reaches through all of
+# them: it has $k \times k \times C$ weights and gives *one* map. A layer has $F$ filters and a {term}`bias`
 # $b_f$ for each:
 #
 # $$m_{r, c, f} = b_f + \sum_{i} \sum_{j} \sum_{x=1}^{C} \text{image}_{s r + i,\; s c + j,\; x}\;
@@ -305,7 +305,7 @@ say(
 # %% [markdown]
 # ## Pooling
 #
-# {term}`Pooling <pooling>` cuts a map into tiles and keeps one number of each: the largest, or the
+# Pooling cuts a map into tiles and keeps one number of each: the largest, or the
 # mean. It has no weights, and each channel is pooled by itself.
 #
 # $$\text{max:}\quad q_{r, c} = \max_{i, j}\; m_{s r + i,\, s c + j}, \qquad
@@ -498,9 +498,9 @@ say(
 # %% [markdown]
 # ## Shifts: what follows, and what stays
 #
-# The article says that sharing weights gives a network "translation invariance". Two words are
+# The article says that sharing weights gives a network "translation {term}`invariance`". Two words are
 # needed here. A map is {term}`equivariant <equivariance>` to shifts if it moves along with the image.
-# It is {term}`invariant <invariance>` if it stays the same. A convolution is the first.
+# It is invariant if it stays the same. A convolution is the first.
 #
 # We cut two windows out of the middle of one cell, the second some pixels further to the right, so
 # that new content enters, as it would under a microscope. Then we ask how far the maps of the second
@@ -624,9 +624,9 @@ say(
 # whole maps, behind several strides. What any of them knows of shifts beyond that, it learnt from
 # images. To be unaffected by shifts was the aim from the start {cite:p}`fukushima1980neocognitron`.
 #
-# The transfer-learning paper goes further: receptive fields ("local receipts" there) would make a
+# The transfer-learning paper goes further: {term}`receptive fields <receptive field>` ("local receipts" there) would make a
 # network "very robust for the distortion", and sub-sampling would avoid sensitivity under rotation.
-# (It also says that a CNN stores "temporal features"; an image has no time, and *local* is what its
+# (It also says that a {term}`CNN` stores "temporal {term}`features <feature>`"; an image has no time, and *local* is what its
 # filters are.) Rotation can be measured at once.
 
 # %%
@@ -649,7 +649,7 @@ say(
 # %% [markdown]
 # ## How much of the image a value sees
 #
-# The {term}`receptive field` of a value is the square of input pixels that it can depend on. Each
+# The receptive field of a value is the square of input pixels that it can depend on. Each
 # layer with window $k$ widens it by $k - 1$ steps of its own grid, and each stride makes that grid
 # coarser {cite:p}`araujo2019receptive`:
 #
@@ -681,7 +681,7 @@ say(
 # %% [markdown]
 # The formula can be tried: a pixel is in the field if the value has a slope by it. We build the four
 # convolutions and two poolings of the poster's network with random weights, take one value in the
-# middle of the last maps, and ask for its gradient by the pixels of random images.
+# middle of the last maps, and ask for its {term}`gradient` by the pixels of random images.
 
 # %%
 steps = [(3, 1), (3, 1), (2, 2), (3, 1), (3, 1), (2, 2)]
@@ -724,7 +724,7 @@ say(
 # %% [markdown]
 # The border of a field counts little, because few ways lead from there to the value: the *effective*
 # receptive field is smaller than the computed one {cite:p}`luo2016effective`. A field that covers the
-# nucleus on paper may not do so in effect. [What each layer shows](layer_activations.ipynb) looks at
+# {term}`nucleus` on paper may not do so in effect. [What each layer shows](layer_activations.ipynb) looks at
 # a trained network.
 
 # %% [markdown]

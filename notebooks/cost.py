@@ -90,24 +90,11 @@ if rows:
 # :::
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("cost")
-
-# %% [markdown]
-# ## Summary
-#
-# - Operations belong to a network and its input, seconds to a machine.
-# - More operations need not buy more accuracy, least of all after a few epochs from random weights.
+# ## Exercises
 #
 # ```{exercise}
 # :label: cost-input
-# By what factor do the operations of the convolutions grow from 64 to 224 pixels?
+# By what factor do the operations of the {term}`convolutions <convolution>` grow from 64 to 224 pixels?
 # ```
 #
 # ```{solution} cost-input
@@ -148,5 +135,20 @@ if rows:
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("cost")
+
+# %% [markdown]
+# ## Summary
+#
+# - Operations belong to a network and its input, seconds to a machine.
+# - More operations need not buy more accuracy, least of all after a few epochs from random weights.
 #
 # **Next**: [how fast, and against what](benchmarks.ipynb).

@@ -121,21 +121,7 @@ say(
 )
 
 # %% [markdown]
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("cropping")
-
-# %% [markdown]
-# ## Summary
-#
-# - Cropping removes black border, not information, as long as no nucleus is clipped.
-# - Check a preprocessing step for each class; one that treats them differently becomes a
-#   feature.
+# ## Exercises
 #
 # ```{exercise}
 # :label: cropping-smallest
@@ -176,5 +162,21 @@ say(f"A crop of {least} pixels; the class that decides is {needs.idxmax()}.")
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("cropping")
+
+# %% [markdown]
+# ## Summary
+#
+# - Cropping removes black border, not information, as long as no nucleus is clipped.
+# - Check a preprocessing step for each class; one that treats them differently becomes a
+#   {term}`feature`.
 #
 # **Next**: [augmentation](augmentation.ipynb), which makes more pictures out of the same cells.

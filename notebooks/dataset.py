@@ -15,7 +15,7 @@
 # the table that this page builds: one row per cell image.
 #
 # :::{admonition} Before you start
-# **You will learn** how a medical image data set is described, why the subject of an image
+# **You will learn** how a medical image data set is described, why the {term}`subject` of an image
 # matters as much as its class, how to check a download, and what belongs on a {term}`data card`.
 # **You need** Python and some pandas, and no GPU; the last line of the page says how long it
 # ran. **Reading time**: about twenty minutes.
@@ -33,8 +33,8 @@ seed = 2019  # seed of the synthetic cells
 # %% [markdown]
 # ## One table
 #
-# A loader reads the folder, checks every name, opens every file, and returns the *cell
-# table*. It refuses a folder that is not what it should be, and says which file is wrong.
+# A loader reads the folder, checks every name, opens every file, and returns the
+# *{term}`cell table`*. It refuses a folder that is not what it should be, and says which file is wrong.
 
 # %%
 import json
@@ -63,7 +63,7 @@ style(
 
 # %% [markdown]
 # `image` is the key that joins every later table. `subject` is the person whose cell it is,
-# `field` the field of view of the microscope, `group` holds together subjects that are known
+# `field` the {term}`field of view` of the microscope, `group` holds together subjects that are known
 # to share cells. The {term}`checksum` of each file (not shown) finds identical images. The
 # {term}`fingerprint` of a table is a checksum of names, classes and bytes together.
 
@@ -78,7 +78,7 @@ say(
 # %% [markdown]
 # ## What the cells look like
 #
-# A classifier sees one nucleus at a time, cut out of its field on a black background. We
+# A classifier sees one {term}`nucleus` at a time, cut out of its field on a black background. We
 # draw the same number of each class, by a fixed rule, so that nobody picks the pretty ones.
 
 # %%
@@ -101,8 +101,8 @@ show(
 )
 
 # %% [markdown]
-# In C-NMC, ALL marks lymphoblasts of patients with acute lymphoblastic leukemia, HEM normal
-# lymphoid precursors of people without it; each subject has cells of one class only. The poster
+# In C-NMC, {term}`ALL` marks lymphoblasts of patients with acute lymphoblastic {term}`leukemia`, {term}`HEM` normal
+# lymphoid {term}`precursors <precursor>` of people without it; each subject has cells of one class only. The poster
 # describes normal nuclei as round and without clefts, leukemic ones as neither
 # {cite:p}`unnithan2021poster`, and the synthetic cells follow it. Look again: many cells could
 # be either, and no single cell is a diagnosis.
@@ -150,7 +150,7 @@ say(
 )
 
 # %% [markdown]
-# The official folds of C-NMC 2019 show how much that matters. The list of their files ships with
+# The official {term}`folds <fold>` of C-NMC 2019 show how much that matters. The list of their files ships with
 # this package, so the real people behind the folds can be counted without a single image.
 
 # %%
@@ -233,7 +233,7 @@ say(
 # Before anybody trains on images, they should know what the images are, of whom, how they were
 # made and named, under which {term}`licence`, and what is wrong with them. A datasheet
 # {cite:p}`gebru2021datasheets` or {term}`data card` {cite:p}`pushkarna2022datacards` says it in one
-# place. Four sets matter here: C-NMC 2019 {cite:p}`mourya2019cnmc`, B-ALL
+# place. Four sets matter here: C-NMC 2019 {cite:p}`mourya2019cnmc`, {term}`B-ALL`
 # {cite:p}`aria2021ball,ghaderzadeh2022fast`, ALL-IDB {cite:p}`labati2011allidb`, and the synthetic
 # twin. What stands there of the collection is what the publishers say; the problems are what the
 # pages of this book found.

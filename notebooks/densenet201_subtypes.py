@@ -41,11 +41,11 @@ run_seed = 1  # seed of initial weights, dropout and order
 # ## The idea
 #
 # The data set B-ALL {cite:p}`aria2021ball` holds fields of blood smears of four classes: benign
-# cells, and the early, pre and pro stages of B-cell leukemia {cite:p}`ghaderzadeh2022fast`. The
+# cells, and the early, pre and pro stages of B-cell {term}`leukemia` {cite:p}`ghaderzadeh2022fast`. The
 # project sheet {cite:p}`ball2023densenet` tells them apart with DenseNet-201, which
 # {cite:t}`huang2017densenet` built on one thought: let every layer read the maps of *all* layers
 # before it, not only of the last. Nothing has to be computed twice, so each layer may add very few
-# maps of its own, and the gradient reaches the first layers directly.
+# maps of its own, and the {term}`gradient` reaches the first layers directly.
 
 # %%
 import numpy as np
@@ -93,8 +93,8 @@ show(
 )
 
 # %% [markdown]
-# The sheet gives the {term}`backbone`, the sizes of the {term}`head`, rate, optimiser and epochs;
-# batch, split and metrics are in the
+# The sheet gives the {term}`backbone`, the sizes of the {term}`head`, rate, {term}`optimiser` and {term}`epochs <epoch>`;
+# {term}`batch`, split and metrics are in the
 # [public code](https://github.com/sanyuktaadap/leukemia-classification). The rest is our reading.
 
 # %%
@@ -115,7 +115,7 @@ style(stage_table(network), "Stages of DenseNet-201 at the recipe's input.")
 # %% [markdown]
 # ### Dense connections
 #
-# Each dense layer ends by putting its maps behind those that it read (*concatenation*). We read the
+# Each dense layer ends by putting its maps behind those that it read (*{term}`concatenation`*). We read the
 # growth off the network.
 
 # %%
@@ -164,7 +164,7 @@ say(
 #
 # $$x' = \frac{x}{255},$$ (eq-unit-scale)
 #
-# which is right for a network that starts from random weights; weights of ImageNet expect the scaling
+# which is right for a network that starts from random weights; weights of {term}`ImageNet` expect the scaling
 # that they were trained with. It changes brightness and contrast, turns and flips, without amounts; ours are in the table
 # of choices. They are drawn anew for every image of every epoch.
 
@@ -226,8 +226,8 @@ say(
 # ## Six numbers
 #
 # Before a large network, a small question: how far does colour alone go? Of each image we take mean
-# and deviation of red, green and blue, over the whole field, and give these six numbers to a random
-# forest. It sees no shape, no nucleus, not even a cell.
+# and deviation of red, green and blue, over the whole field, and give these six numbers to a
+# {term}`random forest`. It sees no shape, no {term}`nucleus`, not even a cell.
 
 # %%
 decoded = (read_image(path) for path in cells.path)
@@ -287,8 +287,8 @@ show(
 # %% [markdown]
 # ## What it scores
 #
-# Sensitivity, specificity and precision are means over the four classes, because none of them is
-# *the* disease. The intervals resample images, for want of subjects, and are therefore too narrow.
+# {term}`Sensitivity <sensitivity>`, {term}`specificity` and {term}`precision` are means over the four classes, because none of them is
+# *the* disease. The intervals resample images, for want of {term}`subjects <subject>`, and are therefore too narrow.
 # A network with {term}`batch normalisation` that was trained for few steps may give one answer to
 # everything: its running averages still belong to the untrained network, as
 # [the proposed network](proposed_model.ipynb) shows.
@@ -422,26 +422,11 @@ style(
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("densenet201_subtypes")
-
-# %% [markdown]
-# ## Summary
-#
-# - In a dense block every layer reads all earlier ones and adds a few maps.
-# - Where no patients are named, blocks of neighbouring numbers are the only stand-in.
-# - A baseline that cannot see shapes tells how much of a score is colour.
-# - Metrics averaged over batches are not metrics of the test set.
+# ## Exercises
 #
 # ```{exercise}
 # :label: densenet-growth
-# The second dense block reads 128 maps and has 12 layers that add 32 each. How many maps leave it,
+# The second {term}`dense block` reads 128 maps and has 12 layers that add 32 each. How many maps leave it,
 # and how many enter the third block?
 # ```
 #
@@ -477,5 +462,22 @@ say(f"By drawing {np.mean(recalls):.3f}, by the formula {1 - lacking:.3f}.")
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("densenet201_subtypes")
+
+# %% [markdown]
+# ## Summary
+#
+# - In a dense block every layer reads all earlier ones and adds a few maps.
+# - Where no patients are named, blocks of neighbouring numbers are the only stand-in.
+# - A baseline that cannot see shapes tells how much of a score is colour.
+# - Metrics averaged over batches are not metrics of the test set.
 #
 # **Next**: [overfitting](overfitting.ipynb), and what can be done against it.

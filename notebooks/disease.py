@@ -11,12 +11,12 @@
 # %% [markdown]
 # # The disease and the question
 #
-# *What is acute lymphoblastic leukemia, and what could a program that looks at single cells say
-# about it?* It could say how much a nucleus resembles those that were labelled before. A diagnosis
+# *What is acute lymphoblastic {term}`leukemia`, and what could a program that looks at single {term}`cells <cell>` say
+# about it?* It could say how much a {term}`nucleus` resembles those that were labelled before. A diagnosis
 # needs a whole sample, and tests that see more than shape.
 #
 # :::{admonition} Before you start
-# **You will learn** where blood cells come from, what the four main leukemias are, how ALL is
+# **You will learn** where blood cells come from, what the four main leukemias are, how {term}`ALL` is
 # diagnosed and why its old types were given up, why two sources print different shares of childhood
 # cancer, and what a classifier of single cells can and cannot be asked.
 # **You need** nothing but a little Python; no GPU.
@@ -73,7 +73,7 @@ show(
 #
 # ## What leukemia is
 #
-# In {term}`leukemia` one blood-forming cell has changed its genes so that its offspring multiply
+# In leukemia one blood-forming cell has changed its genes so that its offspring multiply
 # and no longer serve. They crowd out the others. Red cells lack, and the patient is pale and tired;
 # platelets lack, and the patient bleeds; working white cells lack, and infections follow
 # {cite:p}`hunger2015acute`.
@@ -117,8 +117,8 @@ style(
 # %% [markdown]
 # ## Lymphocyte, hematogone, blast
 #
-# {term}`ALL` is the leukemia of young lymphoid cells. Under the microscope a stained cell shows a
-# dark {term}`nucleus` in a paler rim, the {term}`cytoplasm`. A pathologist looks at the size of both,
+# ALL is the leukemia of young lymphoid cells. Under the microscope a stained cell shows a
+# dark nucleus in a paler rim, the {term}`cytoplasm`. A pathologist looks at the size of both,
 # at the outline, at the texture of the {term}`chromatin`, and for paler spots, the
 # {term}`nucleoli <nucleolus>`. The cells below are drawn by rules, not photographed.
 
@@ -133,7 +133,7 @@ show(
 
 # %% [markdown]
 # The cell in the middle makes the task hard. A {term}`hematogone` is a *healthy* precursor of B
-# lymphocytes: the very stage at which B-ALL arises, without the disease. The class {term}`HEM` of
+# lymphocytes: the very stage at which {term}`B-ALL` arises, without the disease. The class {term}`HEM` of
 # C-NMC, normal B-lymphoid precursors, seems to be named after it. So the question of these images is not whether a cell is young, but
 # whether a young cell is a leukemic one.
 #
@@ -511,7 +511,7 @@ style(
 )
 
 # %% [markdown]
-# Two of the rows need a word. A test is tried on a *spectrum* of people {cite:p}`ransohoff1978spectrum`.
+# Two of the rows need a word. A test is tried on a *{term}`spectrum`* of people {cite:p}`ransohoff1978spectrum`.
 # Where the ill are clearly ill and the others healthy, any test shines; in a clinic there are children
 # with infections, with other leukemias, and after chemotherapy. The images here hold two kinds of
 # people and cells that somebody chose. And a network with two answers gives one of the two: shown a
@@ -519,8 +519,8 @@ style(
 #
 # What would be evidence? In this order, each step only after the one before:
 #
-# 1. people that were not trained on, split by person, with intervals by person;
-# 2. other laboratories, stains and microscopes, scored once;
+# 1. people that were not trained on, {term}`split` by person, with intervals by person;
+# 2. other laboratories, {term}`stains <stain>` and microscopes, scored once;
 # 3. samples as they come, one after another, with flow cytometry as the truth, and everybody counted
 #    whose sample could not be used;
 # 4. a trial in which decisions are made with and without the system, and patients are followed.
@@ -542,7 +542,7 @@ style(
 
 # %% [markdown]
 # That a network learns the laboratory is no fancy. In a large collection of tissue images a network
-# could tell which hospital had sent a slide, even after the colours had been normalised, and scores
+# could tell which hospital had sent a slide, even after the colours had been normalised, and {term}`scores <score>`
 # were too good where one hospital stood on both sides of the split {cite:p}`howard2021site`. In C-NMC
 # each person belongs to one class, so that whatever marks a person marks the class.
 #

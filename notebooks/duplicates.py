@@ -90,7 +90,7 @@ say(
 # %% [markdown]
 # ## Names and groups
 #
-# Two names that share a cell are put into one *{term}`group`*, and so is a third that shares one with
+# Two names that share a cell are put into one *{term}`group <subject group>`*, and so is a third that shares one with
 # either. The package ships such a table for all training subjects; it was made from the complete
 # training set and the preliminary test phase, not all of which can be had by everyone.
 
@@ -123,12 +123,12 @@ say(
 # three steps.
 #
 # 1. *Candidates.* The low frequencies of an image (the size of its Fourier transform) stay the
-#    same when it is moved, and turn with it. The nearest neighbours of each image, over all
+#    same when it is moved, and turn with it. The {term}`nearest neighbours` of each image, over all
 #    eight symmetries of the square, are candidates.
 # 2. *Screening.* Two small textures are laid over each other in every position.
 # 3. *Comparison.* The pair is decoded again, turned, moved and compared pixel by pixel inside both
 #    {term}`nuclei <nucleus>`. What counts is the *likeness*: the correlation of structures a few
-#    pixels wide, which is chromatin. Outline and shading are left out: all nuclei are round.
+#    pixels wide, which is {term}`chromatin`. Outline and shading are left out: all nuclei are round.
 #
 # Where does one cell end and a chance likeness begin? Had images of C-NMC been turned, pairs that
 # fit turned would form a second hill in the figure below, as those do that fit as they are. There
@@ -206,7 +206,7 @@ if cost:
 # %% [markdown]
 # In the figure, pairs that fit as they are outnumber the turned ones just left of the line too:
 # some of them show the same cell. They are left out, because one wrong pair would join two people.
-# Fields of B-ALL that overlap only in part, moved far, are not looked for.
+# Fields of {term}`B-ALL` that overlap only in part, moved far, are not looked for.
 #
 # *Same photograph* means that even the finest detail agrees, noise included; *same cell* that it
 # does not: the cell was photographed again, at another focus, often with all its neighbours. (A
@@ -323,7 +323,7 @@ say(
 #
 # We plant copies whose origin we know: moved by a few pixels, turned or mirrored, saved as JPEG,
 # brighter or darker, and all of these at once. *Recall* is the share of
-# planted copies that is found with its original; *precision* the share of judged pairs that were
+# planted copies that is found with its original; *{term}`precision`* the share of judged pairs that were
 # planted. Images that show one cell without our doing would blur that count. So the originals are
 # searched alone first; what is found there, and what follows from it, is not judged.
 
@@ -485,23 +485,7 @@ if kept["ball2021"]:
 # difference: the cells are the same.
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("duplicates")
-
-# %% [markdown]
-# ## Summary
-#
-# - Identical files are found from a list of checksums; a cell shown again needs the pixels.
-# - Names that share cells are one group, and a group stays in one part of a split. The protocol
-#   `group` keeps to the table that ships; the images at hand join more names.
-# - A search for duplicates is a measurement: its recall is measured on planted copies, its
-#   errors on pairs that were not used to draw its line.
+# ## Exercises
 #
 # ```{exercise}
 # :label: duplicates-threshold
@@ -552,5 +536,23 @@ say(
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("duplicates")
+
+# %% [markdown]
+# ## Summary
+#
+# - Identical files are found from a list of checksums; a cell shown again needs the pixels.
+# - Names that share cells are one group, and a group stays in one part of a split. The protocol
+#   `group` keeps to the table that ships; the images at hand join more names.
+# - A search for duplicates is a measurement: its recall is measured on planted copies, its
+#   errors on pairs that were not used to draw its line.
 #
 # **Next**: [how sure a number is](uncertainty.ipynb).

@@ -11,14 +11,14 @@
 # %% [markdown]
 # # Gradient descent
 #
-# *How does a network find its weights?* By small steps downhill on its loss. How large the steps
+# *How does a network find its weights?* By small {term}`steps <step>` downhill on its {term}`loss`. How large the steps
 # are, how many examples each of them sees and what is kept from the steps before decide whether
 # the bottom is reached soon, late or never.
 #
 # :::{admonition} Before you start
-# **You will learn** to write batch, stochastic and mini-batch descent and the rules momentum,
-# Nesterov, RMSprop and Adam in a few lines each, to tell from the curvature of a loss which
-# learning rates work, and to say why the report's rate is slow.
+# **You will learn** to write {term}`batch`, stochastic and {term}`mini-batch` descent and the rules {term}`momentum`,
+# Nesterov, {term}`RMSprop` and {term}`Adam` in a few lines each, to tell from the {term}`curvature` of a loss which
+# {term}`learning rates <learning rate>` work, and to say why the report's rate is slow.
 # **You need** [learning from examples](learning.ipynb), derivatives, and no GPU.
 # **Reading time**: about thirty-five minutes.
 # :::
@@ -63,12 +63,12 @@ from alllib.lessons.descent_figures import (
 # ## A loss is a surface
 #
 # Take the smallest model that can learn something of a cell: a straight line that guesses the
-# perimeter $y$ of a nucleus from its area $x$. It has two {term}`weights <weight>`, the intercept
-# $w_0$ and the slope $w_1$. Its {term}`loss` on $n$ nuclei is the mean squared error,
+# perimeter $y$ of a {term}`nucleus` from its area $x$. It has two {term}`weights <weight>`, the intercept
+# $w_0$ and the slope $w_1$. Its loss on $n$ nuclei is the mean {term}`squared error`,
 #
 # $$J(w) = \frac{1}{n} \sum_{i=1}^{n} \bigl(w_0 + w_1 x_i - y_i\bigr)^2 .$$ (eq-objective)
 #
-# This is the empirical risk of [the last chapter](learning.ipynb) for one loss and one model. The
+# This is the {term}`empirical risk` of [the last chapter](learning.ipynb) for one loss and one model. The
 # report writes the parameters $\theta \in R$ {cite:p}`mir2019report`; they are as many numbers as
 # there are weights, so it should read $\theta \in \mathbb{R}^d$, here with $d = 2$.
 
@@ -120,7 +120,7 @@ show(
 # ## Downhill is against the gradient
 #
 # The {term}`gradient` $\nabla J(w)$ holds one slope per weight and points uphill. {term}`Gradient
-# descent` goes the other way, by a {term}`step` whose length the {term}`learning rate` $\eta$ sets:
+# descent` goes the other way, by a step whose length the learning rate $\eta$ sets:
 #
 # $$w \leftarrow w - \eta \, \nabla J(w), \qquad
 # \nabla J(w) = \frac{2}{n} \sum_{i=1}^{n} \bigl(w_0 + w_1 x_i - y_i\bigr)
@@ -144,8 +144,8 @@ def gradient(w, rows=slice(None)):
 #
 # $$w \leftarrow w - \eta \, \frac{1}{|B|} \sum_{i \in B} \nabla J_i(w) ,$$ (eq-mini-batch)
 #
-# *{term}`batch`* descent takes all of them ($|B| = n$), *stochastic* descent a single one
-# ($|B| = 1$), and *{term}`mini-batch`* descent something between. One pass through all examples is
+# *batch* descent takes all of them ($|B| = n$), *stochastic* descent a single one
+# ($|B| = 1$), and *mini-batch* descent something between. One pass through all examples is
 # an {term}`epoch`; they are shuffled before each
 # {cite:p}`robbins1951stochastic,bottou2018optimization`.
 #
@@ -282,7 +282,7 @@ assert np.allclose(pieces, gradient(start), atol=1e-12)
 # ## The learning rate
 #
 # One weight and a parabola $J(w) = \tfrac{1}{2} \lambda w^2$ show all that can happen. The second
-# derivative $\lambda$ is the {term}`curvature`. The gradient is $\lambda w$, so a step multiplies
+# derivative $\lambda$ is the curvature. The gradient is $\lambda w$, so a step multiplies
 # the distance to the minimum by one number:
 #
 # $$w \leftarrow w - \eta \lambda w = (1 - \eta \lambda) \, w .$$
@@ -388,7 +388,7 @@ style(
 #
 # ## Momentum
 #
-# *{term}`Momentum`* {cite:p}`polyak1964some` keeps a share $m$ of the last step:
+# *Momentum* {cite:p}`polyak1964some` keeps a share $m$ of the last step:
 #
 # $$v \leftarrow m v - \eta \nabla J(w), \qquad w \leftarrow w + v .$$
 #
@@ -412,13 +412,13 @@ show_source(descent.momentum_step, descent.nesterov_step)
 # %% [markdown]
 # ## A rate for each weight: RMSprop and Adam
 #
-# *{term}`RMSprop`* {cite:p}`tieleman2012rmsprop` keeps a running mean of the squared gradient of
+# *RMSprop* {cite:p}`tieleman2012rmsprop` keeps a running mean of the squared gradient of
 # each weight and divides by its root. Squares, roots and quotients are taken weight by weight:
 #
 # $$s \leftarrow \rho s + (1-\rho) \, g^2, \qquad
 # w \leftarrow w - \eta \, \frac{g}{\sqrt{s + \varepsilon}}, \qquad g = \nabla J(w) .$$ (eq-rmsprop)
 #
-# *{term}`Adam`* {cite:p}`kingma2015adam` takes a running mean of the gradient as well, which is
+# *Adam* {cite:p}`kingma2015adam` takes a running mean of the gradient as well, which is
 # momentum, and corrects both for having started at zero:
 #
 # $$m \leftarrow \beta_1 m + (1-\beta_1) g, \quad
@@ -427,7 +427,7 @@ show_source(descent.momentum_step, descent.nesterov_step)
 # $$w \leftarrow w - \eta \, \frac{\sqrt{1-\beta_2^t}}{1-\beta_1^t} \,
 # \frac{m}{\sqrt{s} + \varepsilon} ,$$ (eq-adam)
 #
-# where $t$ counts the steps. This is the form of Keras. The main listing of the paper divides by
+# where $t$ counts the steps and $m$ is now that mean. This is the form of Keras. The main listing of the paper divides by
 # $\sqrt{s / (1-\beta_2^t)} + \varepsilon$; there $\varepsilon$ is not scaled with the rest, so that
 # the same $\varepsilon$ is a smaller one in the first steps. It matters where gradients are as
 # small as $\varepsilon$, and hardly elsewhere.

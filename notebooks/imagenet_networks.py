@@ -16,8 +16,8 @@
 # is a few lines of Keras, and each can be tried by itself.
 #
 # :::{admonition} Before you start
-# **You will learn** what AlexNet, VGG, Inception, highway networks, ResNet and DenseNet each
-# added, what a top-5 error is and which of the printed ones may be compared, what a network costs,
+# **You will learn** what AlexNet, VGG, Inception, {term}`highway networks <highway network>`, ResNet and DenseNet each
+# added, what a {term}`top-5 error` is and which of the printed ones may be compared, what a network costs,
 # and what {term}`transfer learning` takes from it.
 # **You need** [convolution, pooling and dense layers](convolution.ipynb) and
 # [backpropagation](backpropagation.ipynb); no GPU. **Reading time**: about thirty minutes.
@@ -60,7 +60,7 @@ from alllib.tables import style
 # {term}`ImageNet` is a collection of photographs sorted by what they show. Its yearly challenge
 # {cite:p}`russakovsky2015imagenet` gave a training set of more than a million of them in a
 # thousand classes. Many show several things, so an entry was allowed five guesses for each. With
-# $T_5(x)$ the five likeliest classes, the {term}`top-5 error` of $n$ images is
+# $T_5(x)$ the five likeliest classes, the top-5 error of $n$ images is
 #
 # $$e_5 = 1 - \frac{1}{n} \sum_{i=1}^{n} \left[\, y_i \in T_5(x_i) \,\right].$$ (eq-top-five)
 
@@ -100,7 +100,7 @@ show(
 # %% [markdown]
 # Sources: up to the entry of GoogLeNet the organisers' report
 # {cite:p}`russakovsky2015imagenet`, then the papers {cite:p}`he2016resnet,hu2018squeeze`; for one
-# year no paper of the winner is cited here. Two of these bars stand for features made by hand,
+# year no paper of the winner is cited here. Two of these bars stand for {term}`features <feature>` made by hand,
 # all others for convolutional networks.
 
 # %% tags=["hide-input"]
@@ -164,8 +164,8 @@ say(
 #
 # ## LeNet, the forerunner
 #
-# LeNet-5 {cite:p}`lecun1998gradient` reads handwritten digits: convolution, {term}`pooling`,
-# convolution, pooling, and three dense layers. Everything that follows is this with more of it.
+# LeNet-5 {cite:p}`lecun1998gradient` reads handwritten digits: {term}`convolution`, {term}`pooling`,
+# convolution, pooling, and three {term}`dense layers <dense layer>`. Everything that follows is this with more of it.
 
 # %%
 show_source(blocks.lenet5)
@@ -241,9 +241,9 @@ show(
 )
 
 # %% [markdown]
-# For $C$ channels in and out, $m$ windows of side $k$ in a row have $m\,k^2 C^2$ weights (without
-# biases): two of side $3$ have $18\,C^2$, one of side $5$ has $25\,C^2$; three of side $3$ have
-# $27\,C^2$, one of side $7$ has $49\,C^2$. A block of Keras layers counts the same:
+# For $C$ {term}`channels <channel>` in and out, $m$ windows of side $k$ in a row have $m\,k^2 C^2$ weights (without
+# {term}`biases <bias>`): two of side $3$ have $18\,C^2$, one of side $5$ has $25\,C^2$; three of side $3$ have
+# $27\,C^2$, one of side $7$ has $49\,C^2$. A {term}`block` of Keras layers counts the same:
 
 # %%
 show_source(blocks.conv_stack)
@@ -291,7 +291,7 @@ show(
 show_source(blocks.convolve, blocks.inception_module)
 
 # %% [markdown]
-# The first module of GoogLeNet, and the same without the 1x1 convolutions before the windows:
+# The first module of GoogLeNet, and the same without the {term}`1x1 convolutions <1x1 convolution>` before the windows:
 
 # %%
 narrow = (((64, 1),), ((96, 1), (128, 3)), ((16, 1), (32, 5)))
@@ -318,7 +318,7 @@ say(
 # ### The auxiliary heads
 #
 # In the middle of GoogLeNet two {term}`auxiliary classifiers <auxiliary classifier>` learn the same
-# classes, each with its own loss $L_1$, $L_2$ beside the main $L_0$; they are left out
+# classes, each with its own {term}`loss` $L_1$, $L_2$ beside the main $L_0$; they are left out
 # afterwards:
 #
 # $$L = L_0 + 0.3\,(L_1 + L_2).$$ (eq-auxiliary-loss)
@@ -336,7 +336,7 @@ style(
 )
 
 # %% [markdown]
-# This is the head that the report lists in its section 3.4.4, down to the $4\times4\times512$ maps
+# This is the {term}`head` that the report lists in its section 3.4.4, down to the $4\times4\times512$ maps
 # {cite:p}`mir2019report`; the paper's sum of losses is missing there. Two remarks. The report
 # trained Inception-v3, whose maps at that place have another size, so that its list describes
 # the predecessor; [our page](inception_v3.ipynb) says what we made of it. And it says that such
@@ -346,8 +346,8 @@ style(
 #
 # ## Ways past a layer
 #
-# More layers should never be worse: the added ones could copy their input. Trained by gradient
-# descent they were worse, even on the *training* images: the {term}`degradation` of plain
+# More layers should never be worse: the added ones could copy their input. Trained by
+# {term}`gradient descent` they were worse, even on the *training* images: the {term}`degradation` of plain
 # networks {cite:p}`he2016resnet`. A plain layer has to learn to copy. The next three networks make
 # copying the easy case.
 
@@ -362,10 +362,10 @@ show(
 # %% [markdown]
 # ### Highway: a gate decides
 #
-# A {term}`highway layer <highway network>` {cite:p}`srivastava2015highway` computes a new value
+# A highway layer {cite:p}`srivastava2015highway` computes a new value
 # $H(x)$ and a {term}`gate` $T(x)$ between 0 and 1, both from the input:
 #
-# $$y = T(x)\,H(x) + (1 - T(x))\,x, \qquad T(x) = \sigma(W_T x + b_T).$$ (eq-highway)
+# $$y = T(x)\,H(x) + (1 - T(x))\,x, \qquad T(x) = \sigma(W_T^\top x + b_T).$$ (eq-highway)
 #
 # With a gate's bias $b_T$ far below zero, the layer copies; so a deep stack starts as a short one.
 
@@ -593,7 +593,8 @@ say(
 #
 # Early layers of such a network see edges, colours and textures, which serve elsewhere; later ones
 # become special {cite:p}`yosinski2014transferable`. So one keeps the {term}`backbone` with its
-# weights and puts a new {term}`head` on it. Better ImageNet networks tend to transfer better among
+# weights and puts a new head on it. Then one trains the head alone or, in {term}`fine-tuning`,
+# all layers. Better ImageNet networks tend to transfer better among
 # photographs {cite:p}`kornblith2019better`; on large sets of medical images random weights came
 # close, and small networks did as well {cite:p}`raghu2019transfusion`. The systems of this book:
 
@@ -613,7 +614,7 @@ style(
 
 # %% [markdown]
 # Three things come along with the weights and are easily forgotten: the scaling of the images, the
-# size of the cells in pixels, and what the photographs never showed. A nucleus on black is no
+# size of the cells in pixels, and what the photographs never showed. A {term}`nucleus` on black is no
 # photograph. Whether the start from ImageNet helps is a question for an experiment with the same
 # {term}`split`, and [the results](results.ipynb) have what we could train.
 #

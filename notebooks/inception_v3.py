@@ -12,12 +12,12 @@
 # # Inception-v3
 #
 # *Which size should a window have?* Several, side by side, answers Inception, and makes that
-# affordable by cutting channels first and by splitting large windows. We compute the saving,
+# affordable by cutting {term}`channels <channel>` first and by splitting large windows. We compute the saving,
 # rebuild the network with the {term}`auxiliary classifier` that the report spells out, count its
 # parameters against the literature, train it, and put its score beside the report's.
 #
 # :::{admonition} Before you start
-# **You will learn** what 1x1 convolutions save, how an auxiliary classifier is attached, trained and
+# **You will learn** what {term}`1x1 convolutions <1x1 convolution>` save, how an auxiliary classifier is attached, trained and
 # taken off, and how to find that a description belongs to another network.
 # **You need** [the split](splitting.ipynb), [the augmentation](augmentation.ipynb) and
 # [ResNet-50](resnet50.ipynb). With the values below no GPU is needed and nothing is
@@ -41,7 +41,7 @@ run_seed = 1  # seed of initial weights, dropout and order
 # %% [markdown]
 # ## The idea
 #
-# A block of GoogLeNet {cite:p}`szegedy2015going` looks at the same maps through windows of several
+# A {term}`block` of GoogLeNet {cite:p}`szegedy2015going` looks at the same maps through windows of several
 # sizes and lays the results side by side. Wide windows on many channels cost much, so a 1x1
 # convolution, which mixes channels and sees one pixel, first cuts their number. Inception-v3
 # {cite:p}`szegedy2016rethinking` also splits the windows: a 5x5 into two 3x3, and a 7x7 into a row
@@ -184,8 +184,8 @@ names = ["layer", "in the report", "output here", "parameters"]
 style(pd.DataFrame(beside, columns=names), "The auxiliary classifier.")
 
 # %% [markdown]
-# One number differs, the size behind the pool. A 5x5 window with stride 3 over maps of side $n$
-# and no padding gives maps of side
+# One number differs, the size behind the pool. A 5x5 window with {term}`stride` 3 over maps of side $n$
+# and no {term}`padding` gives maps of side
 #
 # $$o = \left\lfloor \frac{n - 5}{3} \right\rfloor + 1,$$ (eq-auxiliary-side)
 #
@@ -203,7 +203,7 @@ say(
 
 # %% [markdown]
 # A window that is larger than its map fits nowhere, so the auxiliary classifier also sets the smallest
-# input. We measure the maps below it, without it, at the recipe's minimum and one pixel below.
+# input. We measure the maps below it, without it, at the {term}`recipe`'s minimum and one pixel below.
 
 # %%
 bare = load_recipe(f"{recipe.name}.without-auxiliary")
@@ -218,7 +218,7 @@ except RecipeError as error:
     print(error)
 
 # %% [markdown]
-# While the network learns, the auxiliary classifier's loss is added with a small weight, so that the
+# While the network learns, the auxiliary classifier's {term}`loss` is added with a small weight, so that the
 # middle layers get slopes from nearby. For new images it is taken off, here as in the report.
 
 # %% tags=["hide-input"]
@@ -242,7 +242,7 @@ say(
 # ## Is transfer learning ineffective?
 #
 # The report says so of this data, and shows no comparison. Three runs would be one: the same
-# network, images and steps, from ImageNet weights with all layers trained, from random weights,
+# network, images and steps, from {term}`ImageNet` weights with all layers trained, from random weights,
 # and from ImageNet weights with only the new {term}`head` trained. This page makes a single run,
 # and one alone cannot tell.
 
@@ -264,7 +264,7 @@ style(claim, "Commands that put the claim to the test, by subject group.")
 # ## On the real images
 #
 # Runs that take longer than a build of this book are recorded beside it. Their scale stands in
-# their row; one at a small input, for few epochs, from random weights says little of the source.
+# their row; one at a small input, for few {term}`epochs <epoch>`, from random weights says little of the source.
 
 # %%
 recorded = comparison.recorded_runs(recipe.name)
@@ -275,8 +275,8 @@ style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 # %% [markdown]
 # ## Training
 #
-# The same data, crop, augmentation and optimiser as for the report's own network, and the side
-# loss. Curves and scores are those of the main output. Cells of one {term}`subject group <group>`
+# The same data, {term}`crop`, {term}`augmentation` and {term}`optimiser` as for the report's own network, and the side
+# loss. Curves and scores are those of the main output. Cells of one {term}`subject group`
 # never stand in two parts, unless `protocol` asks for the report's split.
 
 # %%
@@ -308,7 +308,7 @@ show(
 # ## What it scores
 #
 # Metrics come with a 95 % interval from resampling subject groups, because cells of one
-# subject are not independent; where all draws agree, there is none. ALL is the positive
+# {term}`subject` are not independent; where all draws agree, there is none. {term}`ALL` is the positive
 # class.
 #
 # Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
@@ -395,26 +395,12 @@ say(comparison.tell_result(record))
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("inception_v3")
-
-# %% [markdown]
-# ## Summary
-#
-# - Several windows side by side spare the choice of one; 1x1 convolutions pay for them.
-# - The report's auxiliary classifier is GoogLeNet's; on Inception-v3 its sizes are others.
-# - An auxiliary classifier sets the smallest input while training, and is gone afterwards.
+# ## Exercises
 #
 # ```{exercise}
 # :label: inception-split
 # The last stage splits 3x3 windows into 1x3 and 3x1. What share of the parameters does that save,
-# with equal channels throughout and biases apart, and what does it save for $n \times n$?
+# with equal channels throughout and {term}`biases <bias>` apart, and what does it save for $n \times n$?
 # ```
 #
 # ```{solution} inception-split
@@ -454,5 +440,21 @@ say(f"Up to {most} of {maps} channels it saves; the network keeps {few}.")
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("inception_v3")
+
+# %% [markdown]
+# ## Summary
+#
+# - Several windows side by side spare the choice of one; 1x1 convolutions pay for them.
+# - The report's auxiliary classifier is GoogLeNet's; on Inception-v3 its sizes are others.
+# - An auxiliary classifier sets the smallest input while training, and is gone afterwards.
 #
 # **Next**: [the network that the report proposed](proposed_model.ipynb).

@@ -16,7 +16,7 @@
 # comes from. For each picture an untrained network is asked too.
 #
 # :::{admonition} Before you start
-# **You will learn** to read maps and filters, to measure a claim about them, what Grad-CAM
+# **You will learn** to read maps and {term}`filters <filter>`, to measure a {term}`claim` about them, what Grad-CAM
 # computes, and what it cannot tell.
 # **You need** [the two-by-two network](two_by_two_cnn.ipynb). No GPU is needed with the values
 # below, and the last line of the page says how long it ran. **Reading time**: about fifteen
@@ -37,7 +37,7 @@ run_seed = 1  # seed of initial weights, dropout and order
 # %% [markdown]
 # ## A network to look into
 #
-# We train under the split by {term}`subject group <group>` and load the network back from the
+# We train under the split by {term}`subject group` and load the network back from the
 # {term}`record` of its run, in Keras's safe mode, which runs no code that a file might hold.
 
 # %%
@@ -189,7 +189,7 @@ style(wrong_titles[drawn], "Titles that the report's code gives.")
 # %% [markdown]
 # ## The first filters
 #
-# The filters of the first convolution can be looked at directly, as each has a weight for red, green
+# The filters of the first {term}`convolution` can be looked at directly, as each has a weight for red, green
 # and blue. How far did training move them?
 
 # %%
@@ -227,7 +227,7 @@ say(
 # %% [markdown]
 # ## Silent maps
 #
-# According to the report, ever fewer of the features respond further down, and most values are zero
+# According to the report, ever fewer of the {term}`features <feature>` respond further down, and most values are zero
 # there. That can be counted. On some scored images: the share of all values that are
 # zero; of maps that are zero all over an image; and of maps that are so on every image.
 
@@ -244,7 +244,7 @@ for state, network in (("trained", trained), ("untrained", untrained)):
         rows[-1] += (silent.all(axis=0).mean(),)
 
 # %% [markdown]
-# The hidden dense layers have no maps but single values; a value that is zero is a silent unit.
+# The hidden {term}`dense layers <dense layer>` have no maps but single values; a value that is zero is a silent unit.
 
 # %%
 for state, network in (("trained", trained), ("untrained", untrained)):
@@ -325,7 +325,7 @@ say(
 # %% [markdown]
 # Pools must be left out of such a comparison, as a pooled value is zero only where all four values
 # below it are, and dense units too, as one value is sooner zero than a whole map. The report looked
-# at another network, which is deeper and normalises its batches: what holds here need not hold there.
+# at another network, which is deeper and normalises its {term}`batches <batch>`: what holds here need not hold there.
 
 # %% [markdown]
 # ## Grad-CAM: where a score comes from
@@ -551,22 +551,7 @@ say(
 # diagnosed.
 # :::
 #
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("layer_activations")
-
-# %% [markdown]
-# ## Summary
-#
-# - Names and maps must be taken from the same layers; the report's listing takes them one apart.
-# - That layers fall silent with depth can be counted, beside an untrained network.
-# - Grad-CAM equals a calculation by hand where the network ends in a mean, and is a hint elsewhere.
-# - A heat map is worth what it shows beyond that of a network with random weights.
+# ## Exercises
 #
 # ```{exercise}
 # :label: layer-activations-half
@@ -576,7 +561,7 @@ show_quiz("layer_activations")
 #
 # ```{solution} layer-activations-half
 # :class: dropdown
-# The raw map doubles and the scaled one stays, but the softmax becomes surer. A scaled map does not
+# The raw map doubles and the scaled one stays, but the {term}`softmax` becomes surer. A scaled map does not
 # say how strong the evidence is.
 # ```
 #
@@ -610,5 +595,22 @@ say(
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("layer_activations")
+
+# %% [markdown]
+# ## Summary
+#
+# - Names and maps must be taken from the same layers; the report's listing takes them one apart.
+# - That layers fall silent with depth can be counted, beside an untrained network.
+# - Grad-CAM equals a calculation by hand where the network ends in a mean, and is a hint elsewhere.
+# - A heat map is worth what it shows beyond that of a network with random weights.
 #
 # **Next**: [what a handful of numbers scores](without_cnn.ipynb) without any network.

@@ -16,8 +16,8 @@
 # something about others has conditions, and most of this book is about them.
 #
 # :::{admonition} Before you start
-# **You will learn** what is asked of a picture, what risk and empirical risk are, why a rule can fit
-# too well, what three parts are for and how a test part is used up, what a learned feature is, and
+# **You will learn** what is asked of a picture, what {term}`risk` and {term}`empirical risk` are, why a rule can fit
+# too well, what three parts are for and how a test part is used up, what a learned {term}`feature` is, and
 # what is missing to trust the works that the report surveys.
 # **You need** [the disease and the question](disease.ipynb), Python with NumPy; no GPU.
 # **Reading time**: about thirty-five minutes.
@@ -44,10 +44,10 @@ from alllib.tables import style
 # %% [markdown]
 # ## What is asked of a picture
 #
-# The report opens its survey with three words, detection, localisation and classification, and one
+# The report opens its survey with three words, {term}`detection`, {term}`localisation` and {term}`classification`, and one
 # figure for all. They are different questions, with answers and labels of different kinds. The usage
-# here is that of the ImageNet challenge {cite:p}`russakovsky2015imagenet`: {term}`classification`,
-# {term}`localisation`, {term}`detection`; and, added to them, {term}`segmentation`.
+# here is that of the {term}`ImageNet` challenge {cite:p}`russakovsky2015imagenet`: classification,
+# localisation, detection; and, added to them, {term}`segmentation`.
 
 # %% tags=["hide-input"]
 set_style()
@@ -66,7 +66,7 @@ style(
 
 # %% [markdown]
 # To see them on one picture, a synthetic smear is drawn, and a rule of a few lines finds its stained
-# nuclei: where red is well above green, joined pixels are one thing.
+# {term}`nuclei <nucleus>`: where red is well above green, joined pixels are one thing.
 
 # %% tags=["hide-input"]
 show_source(learning.find_cells)
@@ -96,15 +96,15 @@ say(
 # %% [markdown]
 # C-NMC 2019 is a task of classification {cite:p}`mourya2019cnmc`. Finding the cells, choosing among
 # them and cutting them out was done before, by a program and people; a clinic would need that part
-# too. B-ALL is classification of whole fields {cite:p}`aria2021ball`. Of ALL-IDB the first set comes
+# too. {term}`B-ALL` is classification of whole fields {cite:p}`aria2021ball`. Of ALL-IDB the first set comes
 # with positions and so allows detection {cite:p}`labati2011allidb`.
 #
 # ## Learning as choosing
 #
 # In {term}`supervised learning` somebody gives pictures $x$ with labels $y$. A *rule* $f$ turns a
-# picture into an answer. A {term}`loss` $l(f(x), y)$ says how wrong an answer is; the simplest is 0
+# picture into an answer. A {term}`loss` $\ell(f(x), y)$ says how wrong an answer is; the simplest is 0
 # for a right and 1 for a wrong one. The rules among which one chooses are the
-# {term}`hypothesis class`: all thresholds on one number, or all settings $\omega$ of the weights of a
+# {term}`hypothesis class`: all {term}`thresholds <threshold>` on one number, or all settings $\omega$ of the weights of a
 # network.
 #
 # What one wants is a small loss on pictures yet to come. The transfer-learning paper prints this as
@@ -123,12 +123,12 @@ say(
 # use $\theta$ for the weights:
 #
 # $$\omega^\ast = \arg\min_{\omega} R(\omega), \qquad
-# R(\omega) = E_{(X,Y)}\left[\,l(f(X; \omega), Y)\,\right]$$ (eq-risk)
+# R(\omega) = E_{(X,Y)}\left[\,\ell(f(X; \omega), Y)\,\right]$$ (eq-risk)
 #
 # $$\hat\omega = \arg\min_{\omega} \hat R_n(\omega), \qquad
-# \hat R_n(\omega) = \frac{1}{n} \sum_{i=1}^n l(f(x_i; \omega), y_i)$$ (eq-empirical-risk)
+# \hat R_n(\omega) = \frac{1}{n} \sum_{i=1}^n \ell(f(x_i; \omega), y_i)$$ (eq-empirical-risk)
 #
-# $R$ is the {term}`risk` and $\hat R_n$ the {term}`empirical risk`; that one minimises the second for
+# $R$ is the risk and $\hat R_n$ the empirical risk; that one minimises the second for
 # want of the first is the principle behind most of machine learning {cite:p}`vapnik1999overview`. The
 # ledger of this book has both equations, and that of the accuracy:
 
@@ -200,7 +200,7 @@ say(
 # ## How far empirical risk may lie from risk
 #
 # Of real cells nobody knows the risk. So let us make a world in which it is known: each cell has one
-# number, from one normal distribution if healthy and from another if a blast, and a rule calls a cell
+# number, from one normal distribution if healthy and from another if a {term}`blast`, and a rule calls a cell
 # a blast where the number is above a threshold.
 
 # %%
@@ -263,7 +263,7 @@ say(
 # %% [markdown]
 # ## Fitting too well
 #
-# Now cells with a picture. Each of the {term}`features <feature>` below is one number, measured by a
+# Now cells with a picture. Each of the features below is one number, measured by a
 # rule: nineteen describe size, outline and colour of a nucleus. We take two, the area and the mean of
 # green, so that they can be drawn. People are dealt into parts whole, see
 # [splitting](splitting.ipynb).
@@ -310,7 +310,7 @@ choices = [k for k in (1, 3, 9, 25, 51, 101, 201) if k < train.sum()]
 
 # %% [markdown]
 # With few neighbours the rule can draw any border. With many it can draw only plain ones: the
-# hypothesis class shrinks. Three of them, of the first fold:
+# hypothesis class shrinks. Three of them, of the first {term}`fold`:
 
 # %%
 from functools import partial
@@ -444,7 +444,7 @@ say(
 
 # %% [markdown]
 # The report has two parts {cite:p}`mir2019report`: what it calls its test set is the part on which the
-# best epoch was kept. That is a validation part with the name of a test part.
+# best {term}`epoch` was kept. That is a validation part with the name of a test part.
 #
 # ## How a test part is used up
 #
@@ -514,7 +514,7 @@ say(
 #
 # ## Features measured and features learned
 #
-# Before deep networks came into use, works on leukemia measured features first and then learned a rule
+# Before deep networks came into use, works on {term}`leukemia` measured features first and then learned a rule
 # on them, as most of those below. A network learns both from pixels: its first layers become the features
 # {cite:p}`lecun2015deep`. To compare, four systems learn from the same people: a
 # {term}`random forest` {cite:p}`breiman2001forests` on nineteen measured numbers, a threshold on the
@@ -638,7 +638,7 @@ if {"image", "group"} <= kept.keys():
 #
 # The transfer-learning paper writes that a network extracts features far better than measured ones, as
 # it will show {cite:p}`garg2021transfer`. It shows no comparison. The report says that use of deep
-# learning for ALL was scarce, and that a network of its own was needed {cite:p}`mir2019report`; it does
+# learning for {term}`ALL` was scarce, and that a network of its own was needed {cite:p}`mir2019report`; it does
 # not compare with measured features either.
 #
 # ## What came before

@@ -36,7 +36,7 @@ side = 32  # their input in pixels
 # %% [markdown]
 # Every experiment changes one thing: the same images are scored without the mistake and with it.
 # (Two rows compare something else, and say so: the shares of two classes that a {term}`crop` clips, and
-# the share of copies.) The difference gets a 95 % interval by drawing {term}`subject groups <group>` again and
+# the share of copies.) The difference gets a 95 % interval by drawing {term}`subject groups <subject group>` again and
 # again; where a mistake acts through training, the repeats (seeds, or deals of the {term}`folds <fold>`) are drawn
 # too, and what was chosen is chosen again. All intervals here are percentiles of what was drawn;
 # [how sure a number is](uncertainty.ipynb) shows that with few groups these are too narrow, and
@@ -68,7 +68,7 @@ from alllib.tables import style
 # %% [markdown]
 # What all experiments share is prepared once: nineteen numbers per image, forests that were
 # cross-validated by image and by subject group, and small networks of the poster's kind with
-# their outputs after each {term}`epoch`. The smears name no patients, so blocks of neighbouring file
+# their outputs after each {term}`epoch`. The smears name no patients, so {term}`blocks <block>` of neighbouring file
 # numbers stand in for them.
 
 # %%
@@ -636,27 +636,11 @@ say(
 )
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("mistakes")
-
-# %% [markdown]
-# ## Summary
-#
-# - A mistake is measured by making it, alone, on the same images.
-# - What was chosen on a set flatters that set. To see how much, let the two sets change places, and
-#   choose again in each draw.
-# - Labels joined in a wrong order leave a perfect network little more than chance would.
-# - Beside an accuracy belong the majority rate, and what size and colour reach alone.
+# ## Exercises
 #
 # ```{exercise}
 # :label: mistakes-epochs
-# Raise `passes` and look again at the checkpoint chosen on the reported set. In which direction
+# Raise `passes` and look again at the {term}`checkpoint` chosen on the reported set. In which direction
 # must the difference of a single network go, and why?
 # ```
 #
@@ -698,5 +682,23 @@ say(
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("mistakes")
+
+# %% [markdown]
+# ## Summary
+#
+# - A mistake is measured by making it, alone, on the same images.
+# - What was chosen on a set flatters that set. To see how much, let the two sets change places, and
+#   choose again in each draw.
+# - Labels joined in a wrong order leave a perfect network little more than chance would.
+# - Beside an accuracy belong the majority rate, and what size and colour reach alone.
 #
 # **Next**: the audits, [the article](audit_article.ipynb) first.

@@ -46,7 +46,7 @@ patience = 3  # epochs without a better one before it stops early
 # The report calls this the central problem, and fewer images make it worse
 # {cite:p}`mir2019report`. So we train on few, in small steps, and without the dropout that is part
 # of the {term}`recipe`. This setting was found by trial: with more training images, a split by
-# {term}`subject group <group>` and as many epochs, the same network hardly overfitted, with larger
+# {term}`subject group` and as many {term}`epochs <epoch>`, the same network hardly overfitted, with larger
 # steps or small ones.
 
 # %%
@@ -139,8 +139,8 @@ say(f"Without a remedy: {comparison.tell_run(records['none'])}")
 # %% [markdown]
 # ## What overfitting looks like
 #
-# The training loss is what the optimiser lowers. For L1 and L2 it holds the penalty too, and for
-# dropout it is measured with values switched off; the validation loss is the bare cross-entropy of
+# The training {term}`loss` is what the {term}`optimiser` lowers. For L1 and L2 it holds the penalty too, and for
+# dropout it is measured with values switched off; the validation loss is the bare {term}`cross-entropy` of
 # the whole network in each panel, so the solid lines can be compared with one another.
 
 # %%
@@ -315,7 +315,7 @@ say(
 #
 # and prints two terms, $\frac{\lambda}{2N} * \sum \lVert W \rVert$ for L1 and the same with a square for
 # L2 {cite:p}`mir2019report`. It does not say what $N$ is. Written out, with $w$ for each
-# weight of a convolution or a dense layer and $N$ for the number of training images, over which the
+# weight of a {term}`convolution` or a {term}`dense layer` and $N$ for the number of training images, over which the
 # loss is a mean:
 #
 # $$C_1 = \frac{1}{N} \sum_{i=1}^{N} \mathrm{loss}_i + \frac{\lambda}{2N} \sum_w |w|,
@@ -323,7 +323,7 @@ say(
 # C_2 = \frac{1}{N} \sum_{i=1}^{N} \mathrm{loss}_i + \frac{\lambda}{2N} \sum_w w^2$$ (eq-penalties)
 #
 # The report's double bars would be the norm of a whole matrix; summed over weights, they are
-# absolute values. Biases have no price. Keras, and `training.l1` and `training.l2` of a recipe, take
+# absolute values. {term}`Biases <bias>` have no price. Keras, and `training.l1` and `training.l2` of a recipe, take
 # the factor before the sum: $\lambda / (2N)$. We check that on three weights.
 
 # %%
@@ -357,9 +357,9 @@ norms = pd.DataFrame(rows, columns=names).set_index("remedy")
 style(norms.reset_index(), "Weights at the end of each run, biases left out.")
 
 # %% [markdown]
-# In plain gradient descent a faint pull moves a weight slowly. RMSprop, which trains here, divides
+# In plain {term}`gradient descent` a faint pull moves a weight slowly. {term}`RMSprop`, which trains here, divides
 # each slope by its own usual size, and so makes a faint pull as fast as a strong one. One weight with
-# nothing but the price of L2 shows the difference, at the same learning rate:
+# nothing but the price of L2 shows the difference, at the same {term}`learning rate`:
 
 # %%
 steps = min(200, run["epochs"] * -(-n // run["parameters"]["batch"]))
@@ -414,7 +414,7 @@ say(
 # %% [markdown]
 # ## Batch normalisation: the same scale in every layer
 #
-# In training, each channel is shifted and scaled to mean 0 and variance 1 over the images of the
+# In training, each {term}`channel` is shifted and scaled to mean 0 and variance 1 over the images of the
 # step {cite:p}`ioffe2015batch`. That was meant to make training faster; it
 # {term}`regularises <regulariser>` on the side, because what an image becomes depends on the others
 # of its step. Afterwards running averages take the place of the step's own numbers.
@@ -518,23 +518,7 @@ say(
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("overfitting")
-
-# %% [markdown]
-# ## Summary
-#
-# - Overfitting shows where the two losses part, often before the accuracies tell.
-# - L1 and L2 act on weights, dropout and batch normalisation on values, augmentation on images,
-#   early stopping on time.
-# - A remedy is judged on the validation loss without its own penalty, with dropout off.
-# - One small run shows a mechanism and ranks nothing.
+# ## Exercises
 #
 # ```{exercise}
 # :label: overfitting-lambda
@@ -576,5 +560,23 @@ say(f"The rule keeps epoch {chosen} and ends after {epoch}, as the run did.")
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("overfitting")
+
+# %% [markdown]
+# ## Summary
+#
+# - Overfitting shows where the two losses part, often before the accuracies tell.
+# - L1 and L2 act on weights, dropout and batch normalisation on values, augmentation on images,
+#   early stopping on time.
+# - A remedy is judged on the validation loss without its own penalty, with dropout off.
+# - One small run shows a mechanism and ranks nothing.
 #
 # **Next**: [what each layer shows](layer_activations.ipynb).

@@ -13,7 +13,7 @@
 #
 # *Can the report's own network be rebuilt from its layer table, and what does it score when
 # people do not cross the split?* We rebuild it to the last parameter, train it under the
-# report's split and under a split by {term}`subject group <group>`, and put both beside the
+# report's split and under a split by {term}`subject group`, and put both beside the
 # published number.
 #
 # :::{admonition} Before you start
@@ -39,8 +39,8 @@ run_seed = 1  # seed of initial weights, dropout and order
 # %% [markdown]
 # ## The idea
 #
-# Blocks of small convolutions, as in VGG {cite:p}`simonyan2015vgg`, each convolution
-# followed by {term}`batch normalisation` {cite:p}`ioffe2015batch`; dense layers decide. The
+# {term}`Blocks <block>` of small {term}`convolutions <convolution>`, as in VGG {cite:p}`simonyan2015vgg`, each convolution
+# followed by {term}`batch normalisation` {cite:p}`ioffe2015batch`; {term}`dense layers <dense layer>` decide. The
 # {term}`recipe` holds every setting, the published numbers, and what the source leaves open.
 
 # %%
@@ -177,7 +177,7 @@ style(convolutions, "Convolutions, pools and dense layers of the network.")
 # %% [markdown]
 # ## Where do the parameters sit?
 #
-# A convolution of $k \times k$ pixels from $c$ to $f$ channels has $(k^2 c + 1) f$ parameters;
+# A convolution of $k \times k$ pixels from $c$ to $f$ {term}`channels <channel>` has $(k^2 c + 1) f$ parameters;
 # a dense layer from $n$ to $m$ values has $(n + 1) m$.
 
 # %%
@@ -206,7 +206,7 @@ say(tell_cost(recipe, network, "model_1/block6_pool1"))
 # ## On the real images
 #
 # Runs that take longer than a build of this book are recorded beside it. Their scale stands in
-# their row; one at a small input, for few epochs, from random weights says little of the source.
+# their row; one at a small input, for few {term}`epochs <epoch>`, from random weights says little of the source.
 
 # %%
 recorded = comparison.recorded_runs(recipe.name, other.name)
@@ -272,8 +272,8 @@ show(
 # ## What it scores
 #
 # Metrics come with a 95 % interval from resampling subject groups, because cells of one
-# subject are not independent. Where a part holds a single group of a class, or all draws agree,
-# there is none. ALL is the positive class.
+# {term}`subject` are not independent. Where a part holds a single group of a class, or all draws agree,
+# there is none. {term}`ALL` is the positive class.
 #
 # Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
 # says anything without it.
@@ -320,7 +320,7 @@ say(
 # %% [markdown]
 # ## Learning that does not show
 #
-# While it trains, batch normalisation centres each map on the images of the batch; afterwards it
+# While it trains, batch normalisation centres each map on the images of the {term}`batch`; afterwards it
 # uses a running average, which follows slowly. After few steps that average still belongs to the
 # untrained network. We load the trained network and score the same images with their own
 # statistics. This is a diagnosis and no result: a network must not look at the other images that
@@ -406,22 +406,7 @@ say(
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("proposed_model")
-
-# %% [markdown]
-# ## Summary
-#
-# - The published table, not the published sentence, defines the network.
-# - Most parameters sit in one dense layer.
-# - A result needs its split, its scale and its interval beside it; the record of each run
-#   keeps them.
+# ## Exercises
 #
 # ```{exercise}
 # :label: proposed-count
@@ -435,7 +420,7 @@ show_quiz("proposed_model")
 #
 # ```{exercise}
 # :label: proposed-confusion
-# Compute accuracy, sensitivity and specificity of the network under the split by group from its
+# Compute accuracy, {term}`sensitivity` and {term}`specificity` of the network under the split by group from its
 # confusion matrix, `scores["confusion"]`, whose rows are the true classes in the order of
 # `scores["classes"]`.
 # ```
@@ -463,5 +448,22 @@ say("; ".join(f"{name} {value:.3f}" for name, value in by_hand.items()))
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("proposed_model")
+
+# %% [markdown]
+# ## Summary
+#
+# - The published table, not the published sentence, defines the network.
+# - Most parameters sit in one dense layer.
+# - A result needs its split, its scale and its interval beside it; the {term}`record` of each run
+#   keeps them.
 #
 # **Next**: [the poster's network](two_by_two_cnn.ipynb) is smaller, and scored far lower.

@@ -17,7 +17,7 @@
 #
 # :::{admonition} Before you start
 # **You will learn** which numbers a physician asks for and how to compute them, why an accuracy
-# and an F1 hide what matters, and how model cards and two guidelines order a report.
+# and an F1 hide what matters, and how {term}`model cards <model card>` and two guidelines order a report.
 # **You need** [how sure a number is](uncertainty.ipynb) and [the results](results.ipynb); no GPU.
 # **Reading time**: about thirty minutes.
 # :::
@@ -166,13 +166,13 @@ say(
 # Somebody who gets an answer asks the other way round: this cell was called positive, is it? That
 # is the {term}`positive predictive value` ($PPV$), and the {term}`negative predictive value`
 # ($NPV$) for the other answer. Both depend on the {term}`prevalence` $\pi$, the share of the
-# disease among those examined {cite:p}`altman1994predictive`. With sensitivity $s$ and specificity
+# disease among those examined {cite:p}`altman1994predictive`. With {term}`sensitivity` $s$ and {term}`specificity`
 # $c$:
 #
 # $$PPV = \frac{s\,\pi}{s\,\pi + (1 - c)(1 - \pi)}, \qquad
 #   NPV = \frac{c\,(1 - \pi)}{c\,(1 - \pi) + (1 - s)\,\pi}.$$ (eq-predictive-values)
 #
-# Precision is the PPV at the prevalence of the images scored, and at no other. Which prevalence is
+# {term}`Precision <precision>` is the PPV at the prevalence of the images scored, and at no other. Which prevalence is
 # real? The images were chosen; a marrow is not. Two shares of leukemic cells on which decisions
 # depend {cite:p}`sandlund2002persistence,borowitz2008mrd`, beside that of the images:
 
@@ -217,7 +217,7 @@ say(
 # %% [markdown]
 # Two cautions. This carries sensitivity and specificity over to other cells, which a rule of
 # arithmetic cannot justify: in a marrow that recovers from treatment
-# {term}`hematogones <hematogone>` are many, and they look like blasts. And a cell is not a person: a verdict on a person needs many
+# {term}`hematogones <hematogone>` are many, and they look like {term}`blasts <blast>`. And a cell is not a person: a verdict on a person needs many
 # cells, whose errors are alike.
 #
 # ### Likelihood ratios
@@ -386,9 +386,9 @@ say(
 #
 # ## A model card
 #
-# A {term}`model card` {cite:p}`mitchell2019model` says in one page what a model is, for what, and how
+# A model card {cite:p}`mitchell2019model` says in one page what a model is, for what, and how
 # good for whom. This is that of the network which comes with the package, written by
-# `alllib.lessons.model_card` from its record; every figure is read from there.
+# `alllib.lessons.model_card` from its {term}`record`; every figure is read from there.
 
 # %% tags=["hide-input"]
 from alllib.demonstration import demonstration_folder
@@ -460,7 +460,7 @@ print(f"{needed:.6f} instead of {counts.specificity:.3f}")
 #
 # ```{exercise}
 # :label: reporting-recompute
-# Compute sensitivity, specificity and F1 of HEM from the confusion matrix that the report prints, and
+# Compute sensitivity, specificity and F1 of {term}`HEM` from the confusion matrix that the report prints, and
 # compare with the precision and recall that it prints beside it. Whose are they?
 # ```
 #
@@ -468,7 +468,7 @@ print(f"{needed:.6f} instead of {counts.specificity:.3f}")
 # :class: dropdown
 # ```
 #
-# The recipe has the matrix; its first row is ALL, its second HEM.
+# The {term}`recipe` has the matrix; its first row is {term}`ALL`, its second HEM.
 
 # %% tags=["solution"]
 table = load_recipe("mir2019-proposed").published
@@ -532,4 +532,4 @@ show_quiz("reporting")
 #   purposes the classifier helps.
 # - A model card and a guideline make a report complete. They do not make it good.
 #
-# **Next**: [do it yourself](../book/running.md).
+# **Next**: [your own images, your own network](your_own.ipynb).

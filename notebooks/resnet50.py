@@ -11,7 +11,7 @@
 # %% [markdown]
 # # ResNet-50
 #
-# *How can a network of fifty layers be trained at all?* Each block adds its result to what entered
+# *How can a network of fifty layers be trained at all?* Each {term}`block` adds its result to what entered
 # it, so that the way back has a lane without obstacles. We compute what that does to the slopes,
 # rebuild the network, count its parameters against the literature, train it, and put its score
 # beside the report's.
@@ -47,11 +47,11 @@ run_seed = 1  # seed of initial weights, dropout and order
 # $1 + F'$. Fifty factors that are a little too small leave nothing; the 1 keeps a way open on which
 # nothing is multiplied.
 #
-# We stack dense layers with rectification and random weights, and ask how large the slope of the
+# We stack {term}`dense layers <dense layer>` with rectification and random weights, and ask how large the slope of the
 # output is at the input: in plain stacks and in stacks with a shortcut around each layer; each
 # without normalisation, and with one that brings the values inside a layer back to mean 0 and
 # variance 1. (Here it works on the values of one example; the {term}`batch normalisation`
-# {cite:p}`ioffe2015batch` of ResNet does it over the images of a batch.)
+# {cite:p}`ioffe2015batch` of ResNet does it over the images of a {term}`batch`.)
 
 # %%
 import pandas as pd
@@ -226,16 +226,16 @@ say(
 # %% [markdown]
 # | The report | What holds |
 # | --- | --- |
-# | Shortcuts keep gradients from vanishing. | They do, see above; but normalisation does so too, and the paper gives another reason. |
+# | Shortcuts keep {term}`gradients <gradient>` from vanishing. | They do, see above; but normalisation does so too, and the paper gives another reason. |
 # | The extreme case is a shortcut past one layer only. | Not this one, see the count. The paper saw no advantage of a shortcut past a single layer. |
-# | Learning how much passes through the shortcut, by a matrix, makes a highway network. | Half. There a gate, computed anew from each input, weighs the two ways against each other; a matrix on the shortcut alone, as ResNet-50 has where maps change, makes no highway. |
+# | Learning how much passes through the shortcut, by a matrix, makes a {term}`highway network`. | Half. There a {term}`gate`, computed anew from each input, weighs the two ways against each other; a matrix on the shortcut alone, as ResNet-50 has where maps change, makes no highway. |
 # | A DenseNet is a ResNet with more than one shortcut side by side. | No. A DenseNet does not add: it lays the maps of all earlier layers of a block side by side {cite:p}`huang2017densenet`, see [DenseNet-201](densenet201_subtypes.ipynb). |
 # | The idea comes from pyramidal cells of the brain. | The sentence still carries the mark "citation needed"; the paper does not argue so. |
 #
 # ## Is transfer learning ineffective?
 #
 # The report says so of this data, and shows no comparison. Three runs would be one: the same
-# network, images and steps, from ImageNet weights with all layers trained, from random weights,
+# network, images and steps, from {term}`ImageNet` weights with all layers trained, from random weights,
 # and from ImageNet weights with only the new {term}`head` trained. This page makes a single run,
 # and one alone cannot tell.
 
@@ -257,7 +257,7 @@ style(claim, "Commands that put the claim to the test, by subject group.")
 # ## On the real images
 #
 # Runs that take longer than a build of this book are recorded beside it. Their scale stands in
-# their row; one at a small input, for few epochs, from random weights says little of the source.
+# their row; one at a small input, for few {term}`epochs <epoch>`, from random weights says little of the source.
 
 # %%
 recorded = comparison.recorded_runs(recipe.name)
@@ -268,8 +268,8 @@ style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 # %% [markdown]
 # ## Training
 #
-# The same data, crop, augmentation and optimiser as for the report's own network. Cells of one
-# {term}`subject group <group>` never stand in two parts, unless `protocol` asks for the report's
+# The same data, {term}`crop`, {term}`augmentation` and {term}`optimiser` as for the report's own network. Cells of one
+# {term}`subject group` never stand in two parts, unless `protocol` asks for the report's
 # split.
 
 # %%
@@ -301,7 +301,7 @@ show(
 # ## What it scores
 #
 # Metrics come with a 95 % interval from resampling subject groups, because cells of one
-# subject are not independent; where all draws agree, there is none. ALL is the positive
+# {term}`subject` are not independent; where all draws agree, there is none. {term}`ALL` is the positive
 # class.
 #
 # Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
@@ -388,21 +388,7 @@ say(comparison.tell_result(record))
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("resnet50")
-
-# %% [markdown]
-# ## Summary
-#
-# - A sum in each block leaves a way open on which slopes are not multiplied.
-# - Shortcuts need a normalisation beside them, or values and slopes grow.
-# - A mean of each map replaces the dense layers that filled AlexNet and VGG16.
+# ## Exercises
 #
 # ```{exercise}
 # :label: resnet50-ways
@@ -454,5 +440,21 @@ say("; ".join(f"gate {g}: slope {slope:.3g}" for g, slope in gated.items()))
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("resnet50")
+
+# %% [markdown]
+# ## Summary
+#
+# - A sum in each block leaves a way open on which slopes are not multiplied.
+# - Shortcuts need a normalisation beside them, or values and slopes grow.
+# - A mean of each map replaces the dense layers that filled AlexNet and VGG16.
 #
 # **Next**: [Inception-v3](inception_v3.ipynb) looks through windows of several sizes at once.

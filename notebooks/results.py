@@ -88,11 +88,11 @@ style(reported, "What the sources report.")
 # ## What we measured
 #
 # One row for each system, data set and split; where there are several seeds, their mean. The
-# interval of the accuracy leaves {term}`subject groups <group>` out in turn, that of the area under the curve ({term}`AUC`)
+# interval of the accuracy leaves {term}`subject groups <subject group>` out in turn, that of the area under the curve ({term}`AUC`)
 # draws groups anew; both are of the mean over the seeds. Where a class has a single group in the
 # scored part there is none; with two it may reach over nearly the whole scale, which says that
 # two people are too few. Where no {term}`subject` is known (B-ALL) each image counts as its own,
-# which makes the interval too narrow. *Without a CNN* is a forest on
+# which makes the interval too narrow. *Without a {term}`CNN`* is a forest on
 # [a handful of numbers](without_cnn.ipynb) on the very same split, or, marked so, on other draws by
 # the same {term}`protocol`.
 #
@@ -243,7 +243,7 @@ style(
 # %% [markdown]
 # ## Runs of this build
 #
-# The newest run of each system, data set and split that this workspace trained itself. A published
+# The newest run of each system, data set and split that this {term}`workspace` trained itself. A published
 # number stands beside runs on the data set of its source only: synthetic cells say nothing of it.
 
 # %%
@@ -260,7 +260,7 @@ style(
 )
 
 # %% [markdown]
-# {term}`Variants <variant>` are recipes with one thing changed, such as those of [the page on
+# {term}`Variants <variant>` are {term}`recipes <recipe>` with one thing changed, such as those of [the page on
 # overfitting](overfitting.ipynb).
 
 # %%
@@ -277,23 +277,7 @@ style(
 # :::
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("results")
-
-# %% [markdown]
-# ## Summary
-#
-# - A number without split, scale and interval cannot be compared.
-# - Nothing here is a run at a source's own scale unless its row says so: the words *reproduced* and
-#   *not reproduced* are kept for those.
-# - Records, not memory, fill the tables; `alllib results --check` computes every metric again from
-#   the predictions.
+# ## Exercises
 #
 # ```{exercise}
 # :label: results-json
@@ -335,5 +319,23 @@ for row in rows:
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("results")
+
+# %% [markdown]
+# ## Summary
+#
+# - A number without split, scale and interval cannot be compared.
+# - Nothing here is a run at a source's own scale unless its row says so: the words *reproduced* and
+#   *not reproduced* are kept for those.
+# - Records, not memory, fill the tables; `alllib results --check` computes every metric again from
+#   the predictions.
 #
 # **Next**: [what the split alone does to each system](split_effect.ipynb).

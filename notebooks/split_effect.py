@@ -53,7 +53,7 @@ forests = [
 # The two accuracies of a system come from different images: the source's part holds a few cells of
 # nearly everybody, the honest part all cells of a few people. Their plain difference mixes two
 # things, which images were scored and what was trained on. So we look at images that both
-# trainings scored, and count how often each was right. The interval leaves {term}`subject groups <group>` out in
+# trainings scored, and count how often each was right. The interval leaves {term}`subject groups <subject group>` out in
 # turn; where a system was trained from several seeds, an image counts by the share of them that
 # were right.
 #
@@ -193,21 +193,7 @@ style(
 # :::
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("split_effect")
-
-# %% [markdown]
-# ## Summary
-#
-# - Compare two splits on the same images, or the images compare themselves.
-# - An interval by subject is wide where few subjects are in common; it is the honest one.
-# - A system that has learned little leaks little.
+# ## Exercises
 #
 # ```{exercise}
 # :label: gap-plain
@@ -230,7 +216,7 @@ show_quiz("split_effect")
 # :class: dropdown
 # ```
 #
-# In folds every image is scored once under either protocol. So both accuracies of the forest are of
+# In folds every image is scored once under either {term}`protocol`. So both accuracies of the forest are of
 # the same images, and nothing of their difference is who was scored.
 
 # %% tags=["solution"]
@@ -244,5 +230,21 @@ for row in forests:
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("split_effect")
+
+# %% [markdown]
+# ## Summary
+#
+# - Compare two splits on the same images, or the images compare themselves.
+# - An interval by subject is wide where few subjects are in common; it is the honest one.
+# - A system that has learned little leaks little.
 #
 # **Next**: [how the systems learn and where they fail](behaviour.ipynb).

@@ -17,7 +17,7 @@
 #
 # :::{admonition} Before you start
 # **You will learn** the report's split, what crosses it, how to split by
-# {term}`subject group <group>`, and how a {term}`certificate` proves which was done.
+# {term}`subject group`, and how a {term}`certificate` proves which was done.
 # **You need** [the cell table](dataset.ipynb), and no GPU; the last line of the page says how
 # long it ran. **Reading time**: about fifteen minutes.
 # :::
@@ -144,7 +144,7 @@ style(people.reset_index(), "Subject groups by part and class.")
 # ## Does it matter?
 #
 # No network is needed to see it. We describe each image by a few numbers (size and outline
-# of the nucleus, and its colours), train a random forest on each split, and score it
+# of the {term}`nucleus`, and its colours), train a {term}`random forest` on each split, and score it
 # on images that it did not see.
 
 # %%
@@ -217,21 +217,7 @@ pd.DataFrame(
 ).pipe(style, "What the certificate signs, beside the counts above.")
 
 # %% [markdown]
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("splitting")
-
-# %% [markdown]
-# ## Summary
-#
-# - A random split of cells puts the same people, and the same photographs, on both sides.
-# - Split by subject group, and keep a third part that chooses nothing.
-# - Say which split a number is of; the certificate says it for you.
+# ## Exercises
 #
 # ```{exercise}
 # :label: splitting-subject
@@ -270,5 +256,21 @@ say(f"{shared.sum():,} of {len(held):,} images, as the certificate says.")
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("splitting")
+
+# %% [markdown]
+# ## Summary
+#
+# - A random split of cells puts the same people, and the same photographs, on both sides.
+# - Split by subject group, and keep a third part that chooses nothing.
+# - Say which split a number is of; the certificate says it for you.
 #
 # **Next**: [cropping](cropping.ipynb), where a harmless step may treat the classes differently.

@@ -11,14 +11,14 @@
 # %% [markdown]
 # # The two-by-two network
 #
-# *What can four convolutions and one output unit do, and why did the poster's test score fall below
-# guessing?* We rebuild the network row by row, train it with two optimisers, and find that the
+# *What can four {term}`convolutions <convolution>` and one output unit do, and why did the poster's test score fall below
+# guessing?* We rebuild the network row by row, train it with two {term}`optimisers <optimiser>`, and find that the
 # published test accuracy says nothing about the network, because labels and images were paired in
 # different orders.
 #
 # :::{admonition} Before you start
-# **You will learn** to read strides off a layer table, why one sigmoid unit is as good as two
-# softmax units, and to check a published score with arithmetic alone.
+# **You will learn** to read {term}`strides <stride>` off a layer table, why one {term}`sigmoid` unit is as good as two
+# {term}`softmax` units, and to check a published score with arithmetic alone.
 # **You need** [the split](splitting.ipynb) and [the proposed network](proposed_model.ipynb). With
 # the values below no GPU is needed, and the last line of the page says how long it ran; the
 # poster's own setting (`alllib run two_by_two_cnn --preset paper`) wants one. **Reading time**:
@@ -39,7 +39,7 @@ run_seed = 1  # seed of initial weights, dropout and order
 # %% [markdown]
 # ## The idea
 #
-# Two blocks of two convolutions and a pool, one dense layer, one output unit
+# Two {term}`blocks <block>` of two convolutions and a pool, one {term}`dense layer`, one output unit
 # {cite:p}`unnithan2021poster`: small enough to be read in a minute. Three {term}`dropout` layers
 # switch off half of the values at random while it trains, so that none can rely on another
 # {cite:p}`srivastava2014dropout`. Images are used whole, and are not augmented.
@@ -82,7 +82,7 @@ show(
 )
 
 # %% [markdown]
-# The poster gives the layers; the optimiser's rate, the batch and the split are in its
+# The poster gives the layers; the optimiser's rate, the {term}`batch` and the split are in its
 # [public code](https://github.com/ragiunnithan/DeepLearningFinalProject). The rest is our reading.
 
 # %%
@@ -119,7 +119,7 @@ say(
 # ### Which stride?
 #
 # The poster's text says that convolutions use a stride of 3x3. A 3x3 convolution without
-# padding turns a side $n$ into $\lfloor (n - 3) / s \rfloor + 1$ at stride $s$; a pool halves it.
+# {term}`padding` turns a side $n$ into $\lfloor (n - 3) / s \rfloor + 1$ at stride $s$; a pool halves it.
 
 # %%
 rows = [
@@ -151,7 +151,7 @@ say(
 # %% [markdown]
 # ## One unit or two?
 #
-# The output is one unit $z$ with a sigmoid, and the loss is binary cross-entropy; most other
+# The output is one unit $z$ with a sigmoid, and the {term}`loss` is binary {term}`cross-entropy`; most other
 # networks of this book have two units with a softmax. They are the same function: a softmax over
 # the scores $0$ and $z$ gives $e^z / (1 + e^z)$, which is the sigmoid of $z$. We check it.
 
@@ -187,7 +187,7 @@ say(tell_cost(recipe, network, "block2_pool"))
 # ## On the real images
 #
 # Runs that take longer than a build of this book are recorded beside it. Their scale stands in
-# their row; one at a small input, for few epochs, from random weights says little of the source.
+# their row; one at a small input, for few {term}`epochs <epoch>`, from random weights says little of the source.
 
 # %%
 recorded = comparison.recorded_runs(recipe.name)
@@ -198,8 +198,8 @@ style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 # %% [markdown]
 # ## Training, with two optimisers
 #
-# The poster compares RMSprop with Adam and prefers RMSprop. Both divide a step by the recent size
-# of the gradient; Adam also averages its direction. Same split, same initial weights:
+# The poster compares {term}`RMSprop` with {term}`Adam` and prefers RMSprop. Both divide a step by the recent size
+# of the {term}`gradient`; Adam also averages its direction. Same split, same initial weights:
 
 # %%
 root = prepare_data(data, images=images, seed=seed)
@@ -231,8 +231,8 @@ show(
 # %% [markdown]
 # ## What it scores
 #
-# Metrics come with a 95 % interval from resampling {term}`subject groups <group>`, because cells of
-# one subject are not independent. ALL is the positive class.
+# Metrics come with a 95 % interval from resampling {term}`subject groups <subject group>`, because cells of
+# one {term}`subject` are not independent. {term}`ALL` is the positive class.
 #
 # Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
 # says anything without it.
@@ -366,7 +366,7 @@ given, true = numbered["class"].to_numpy(), listed["class"].to_numpy()
 agree = (given == true).mean()
 
 # %% [markdown]
-# If labels have nothing to do with images, a network that calls a share $r$ of the images HEM does
+# If labels have nothing to do with images, a network that calls a share $r$ of the images {term}`HEM` does
 # so among "HEM" and among "ALL" labels alike: its recall is $r$, and its accuracy is the share of
 # ALL times $1 - r$ plus the share of HEM times $r$.
 
@@ -410,22 +410,7 @@ style(
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("two_by_two_cnn")
-
-# %% [markdown]
-# ## Summary
-#
-# - The printed table, with stride 1, defines the network; the sentence about stride does not.
-# - Nearly all parameters sit in one dense layer.
-# - One sigmoid unit and two softmax units are the same classifier.
-# - A score below the majority rule is a sign to check the labels before the network.
+# ## Exercises
 #
 # ```{exercise}
 # :label: two-by-two-flatten
@@ -467,5 +452,22 @@ say(
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("two_by_two_cnn")
+
+# %% [markdown]
+# ## Summary
+#
+# - The printed table, with stride 1, defines the network; the sentence about stride does not.
+# - Nearly all parameters sit in one dense layer.
+# - One sigmoid unit and two softmax units are the same classifier.
+# - A score below the majority rule is a sign to check the labels before the network.
 #
 # **Next**: [VGG19 with borrowed features](vgg19_transfer.ipynb).

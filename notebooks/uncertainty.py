@@ -11,11 +11,11 @@
 # %% [markdown]
 # # How sure is a number
 #
-# *By how much would a result differ with other people, another seed, another threshold?* A result
+# *By how much would a result differ with other people, another seed, another {term}`threshold`?* A result
 # on two thousand cells sounds certain. They are cells of a few people, and that is what counts.
 #
 # :::{admonition} Before you start
-# **You will learn** why intervals are drawn by {term}`subject group <group>` and when even those are too narrow,
+# **You will learn** why intervals are drawn by {term}`subject group` and when even those are too narrow,
 # how two systems are compared, what may be fitted on the {term}`validation part <part>`, and a rule for when two
 # results count as the same.
 # **You need** [what a handful of numbers achieves](without_cnn.ipynb), whose predictions serve as
@@ -381,7 +381,7 @@ say(
 # ## Calibration
 #
 # Does a probability of four fifths come true four times in five? The *reliability curve* compares the two,
-# the *expected calibration error* is their mean distance. One number, the *{term}`temperature`*, makes all
+# the *expected {term}`calibration` error* is their mean distance. One number, the *{term}`temperature`*, makes all
 # probabilities less or more sure without changing any decision. It is fitted on the validation part;
 # the functions refuse any other.
 
@@ -473,7 +473,7 @@ style(pd.DataFrame(rows), caption if rows else "No recorded network.")
 # %% [markdown]
 # ## A threshold is chosen, too
 #
-# One half is no law. A {term}`threshold` for the largest balanced accuracy, or for a wanted {term}`sensitivity`, is
+# One half is no law. A threshold for the largest balanced accuracy, or for a wanted {term}`sensitivity`, is
 # chosen on the validation part and then tried on the test part, once.
 
 # %%
@@ -547,7 +547,7 @@ if rows:
 #
 # The rule, written before it is used:
 #
-# 1. A run that was done otherwise than published (data, split, input, epochs, pictures, initial
+# 1. A run that was done otherwise than published (data, split, input, {term}`epochs <epoch>`, pictures, initial
 #    weights) confirms nothing and contradicts nothing.
 # 2. The tolerance is the root of the sum of three squares: half of our interval by subject group,
 #    on the side of the published value; half of the binomial interval of the published value on its
@@ -704,23 +704,7 @@ say(
 )
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("uncertainty")
-
-# %% [markdown]
-# ## Summary
-#
-# - People are what is sampled: intervals are drawn by subject group, and with few groups the t
-#   interval of `accuracy_interval` is the one that holds.
-# - Two systems are compared on the same images, by group.
-# - Temperature and threshold are fitted on the validation part, and tried once.
-# - Two results are the same only by a rule that was written before.
+# ## Exercises
 #
 # ```{exercise}
 # :label: statistics-groups
@@ -764,5 +748,23 @@ for name, sizes in counts.groupby(level="label"):
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("uncertainty")
+
+# %% [markdown]
+# ## Summary
+#
+# - People are what is sampled: intervals are drawn by subject group, and with few groups the t
+#   interval of `accuracy_interval` is the one that holds.
+# - Two systems are compared on the same images, by group.
+# - Temperature and threshold are fitted on the validation part, and tried once.
+# - Two results are the same only by a rule that was written before.
 #
 # **Next**: [a laboratory of mistakes](mistakes.ipynb).

@@ -18,7 +18,7 @@
 # :::{admonition} Before you start
 # **You will learn** what each of the published numbers is a measurement of, and what an honest
 # number looks like today.
-# **You need** the [laboratory of mistakes](mistakes.ipynb) and, for each claim, the
+# **You need** the [laboratory of mistakes](mistakes.ipynb) and, for each {term}`claim`, the
 # [ledger](claims.ipynb); no GPU. **Reading time**: about ten minutes.
 # :::
 
@@ -65,12 +65,12 @@ show(
 # %% [markdown]
 # ## The same as a table
 #
-# *A handful of numbers* is a random forest on size, outline and colour of the nucleus (C-NMC) or
+# *A handful of numbers* is a {term}`random forest` on size, outline and colour of the {term}`nucleus` (C-NMC) or
 # on six colour numbers of the field ({term}`B-ALL`). *Its split* is the one that the source used, *honest
-# split* keeps {term}`subject groups <group>` together, or neighbouring file numbers where no subject is known.
+# split* keeps {term}`subject groups <subject group>` together, or neighbouring file numbers where no {term}`subject` is known.
 # *Scored elsewhere*: the poster scored the organisers' test images, which its split does not hold.
 # Intervals of accuracies leave subject groups out in turn, since with so few of them percentiles of
-# drawn groups are [too narrow](uncertainty.ipynb). What explains a number rests on {term}`claims <claim>` that have
+# drawn groups are [too narrow](uncertainty.ipynb). What explains a number rests on claims that have
 # a row each in [the ledger](claims.ipynb).
 
 # %%
@@ -156,7 +156,7 @@ if near["plain"]:
 #
 # The report {cite:p}`mir2019report` shuffled images, not people. Cells of every person stand on
 # both sides, and so do cells of the same {term}`microscope field <field of view>` and some identical images. The same
-# images also chose the epoch whose weights were kept.
+# images also chose the {term}`epoch` whose weights were kept.
 
 # %% tags=["hide-input"]
 say(
@@ -298,23 +298,7 @@ if groups:
 # :::
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("verdict")
-
-# %% [markdown]
-# ## Summary
-#
-# - 61 % is what answers score that have nothing to do with the labels; 93 % is measured on people
-#   who were trained on; the matrix behind 99 % fits no labelled test set.
-# - A handful of numbers without a network is the yardstick under every split: only what a network
-#   adds to it was learned from pictures.
-# - An honest number names its split, its people, its interval and its baseline.
+# ## Exercises
 #
 # ```{exercise}
 # :label: verdict-next
@@ -325,7 +309,7 @@ show_quiz("verdict")
 # ```{solution} verdict-next
 # :class: dropdown
 # Were people (not images) dealt out to the parts, and by which list of names? Was anything, a
-# checkpoint, a threshold, a preprocessing step, chosen on the scored images, or were images
+# {term}`checkpoint`, a {term}`threshold`, a preprocessing step, chosen on the scored images, or were images
 # multiplied before the split? What does a handful of numbers score on the same split, and what is
 # the interval over people?
 # ```
@@ -357,5 +341,23 @@ if rows:
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("verdict")
+
+# %% [markdown]
+# ## Summary
+#
+# - 61 % is what answers score that have nothing to do with the labels; 93 % is measured on people
+#   who were trained on; the matrix behind 99 % fits no labelled test set.
+# - A handful of numbers without a network is the yardstick under every split: only what a network
+#   adds to it was learned from pictures.
+# - An honest number names its split, its people, its interval and its {term}`baseline`.
 #
 # **Next**: [results of every system](results.ipynb).

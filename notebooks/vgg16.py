@@ -40,7 +40,7 @@ run_seed = 1  # seed of initial weights, dropout and order
 # %% [markdown]
 # ## The idea
 #
-# VGG knows one convolution, 3x3 pixels with step 1, and one pooling, 2x2 with step 2
+# VGG knows one {term}`convolution`, 3x3 pixels with step 1, and one {term}`pooling`, 2x2 with step 2
 # {cite:p}`simonyan2015vgg`. What AlexNet did with one large window, VGG does with several small
 # ones in a row, with a rectification after each. We give both the same maps, as many out as in,
 # and let the package count.
@@ -171,7 +171,7 @@ say(
 # ## Is transfer learning ineffective?
 #
 # The report says so of this data, and shows no comparison. Three runs would be one: the same
-# network, images and steps, from ImageNet weights with all layers trained, from random weights,
+# network, images and steps, from {term}`ImageNet` weights with all layers trained, from random weights,
 # and from ImageNet weights with only the new {term}`head` trained. This page makes a single run,
 # and one alone cannot tell.
 
@@ -193,7 +193,7 @@ style(claim, "Commands that put the claim to the test, by subject group.")
 # ## On the real images
 #
 # Runs that take longer than a build of this book are recorded beside it. Their scale stands in
-# their row; one at a small input, for few epochs, from random weights says little of the source.
+# their row; one at a small input, for few {term}`epochs <epoch>`, from random weights says little of the source.
 
 # %%
 recorded = comparison.recorded_runs(recipe.name)
@@ -204,9 +204,9 @@ style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 # %% [markdown]
 # ## Training
 #
-# The same data, crop, augmentation and optimiser as for the report's own network. With
-# {term}`dropout` {cite:p}`srivastava2014dropout` behind each hidden dense layer, and without any
-# normalisation. Cells of one {term}`subject group <group>` never stand in two parts, unless
+# The same data, {term}`crop`, {term}`augmentation` and {term}`optimiser` as for the report's own network. With
+# {term}`dropout` {cite:p}`srivastava2014dropout` behind each hidden {term}`dense layer`, and without any
+# normalisation. Cells of one {term}`subject group` never stand in two parts, unless
 # `protocol` asks for the report's split.
 
 # %%
@@ -253,7 +253,7 @@ say(
 # ## What it scores
 #
 # Metrics come with a 95 % interval from resampling subject groups, because cells of one
-# subject are not independent; where all draws agree, there is none. ALL is the positive
+# {term}`subject` are not independent; where all draws agree, there is none. {term}`ALL` is the positive
 # class.
 #
 # Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
@@ -339,26 +339,12 @@ say(comparison.tell_result(record))
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("vgg16")
-
-# %% [markdown]
-# ## Summary
-#
-# - Small windows in a row see as much as a large one and cost fewer parameters.
-# - The dense layers hold nearly all parameters all the same.
-# - Whether pretrained weights help is a comparison of runs; one run cannot tell.
+# ## Exercises
 #
 # ```{exercise}
 # :label: vgg16-stack
 # How many 3x3 windows with step 1 see what one window of 11x11 sees, and what share of its
-# parameters do they have, biases apart?
+# parameters do they have, {term}`biases <bias>` apart?
 # ```
 #
 # ```{solution} vgg16-stack
@@ -370,7 +356,7 @@ show_quiz("vgg16")
 # ```{exercise}
 # :label: vgg16-sees
 # Compute by hand what a value of the last maps sees. Start with one pixel and a step of one; a
-# layer with window $k$ adds $k - 1$ steps to what is seen, and its stride multiplies the step.
+# layer with window $k$ adds $k - 1$ steps to what is seen, and its {term}`stride` multiplies the step.
 # Compare with `receptive_field`.
 # ```
 #
@@ -393,5 +379,21 @@ say(f"A value of the last maps sees {field} pixels, and the step is {jump}.")
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("vgg16")
+
+# %% [markdown]
+# ## Summary
+#
+# - Small windows in a row see as much as a large one and cost fewer parameters.
+# - The dense layers hold nearly all parameters all the same.
+# - Whether pretrained weights help is a comparison of runs; one run cannot tell.
 #
 # **Next**: [ResNet-50](resnet50.ipynb) goes three times as deep, and can.

@@ -12,7 +12,7 @@
 # # VGG19 with borrowed features
 #
 # *Can a network that learned to tell dogs from cars tell {term}`blasts <blast>` from healthy cells,
-# and can 99 % be true?* We freeze VGG19, train a small {term}`head` on its features, and hold the
+# and can 99 % be true?* We freeze VGG19, train a small {term}`head` on its {term}`features <feature>`, and hold the
 # paper's layer table and confusion matrix against themselves: the network agrees, three numbers of
 # the table are misprints, and the matrix cannot come from the test sets that its total points to.
 #
@@ -40,13 +40,13 @@ run_seed = 1  # seed of initial weights, dropout and order
 # ## The idea
 #
 # Training a deep network needs more images than a hospital has. *Transfer learning* takes one that
-# was trained on other images, here the million photographs of ImageNet, cuts off its last layers
-# and puts a new *head* in their place. The convolutions, the *backbone*, are *frozen*: their
+# was trained on other images, here the million photographs of {term}`ImageNet`, cuts off its last layers
+# and puts a new *head* in their place. The {term}`convolutions <convolution>`, the *backbone*, are *frozen*: their
 # weights stay as they are, and only the head learns. That helps as far as edges, spots and textures
 # of photographs are also those of cells.
 #
-# The paper {cite:p}`garg2021transfer` takes VGG19, sixteen convolutions of 3x3 in five blocks
-# {cite:p}`simonyan2015vgg`, and a head of one dense layer, dropout and two softmax units.
+# The paper {cite:p}`garg2021transfer` takes VGG19, sixteen convolutions of 3x3 in five {term}`blocks <block>`
+# {cite:p}`simonyan2015vgg`, and a head of one {term}`dense layer`, {term}`dropout` and two {term}`softmax` units.
 
 # %%
 import numpy as np
@@ -149,7 +149,7 @@ say(
 #
 # ## Features, computed once
 #
-# A frozen backbone gives the same features for the same image in every epoch. Without
+# A frozen backbone gives the same features for the same image in every {term}`epoch`. Without
 # {term}`augmentation` they are computed once and kept, and the head trains on them.
 
 # %% tags=["hide-input"]
@@ -186,7 +186,7 @@ style(pooled_table(rows).reindex(columns=[*OUTCOME, *SCALE[3:]]), kept)
 # %% [markdown]
 # ## Training
 #
-# Only the head is trained. Cells of one {term}`subject group <group>` never stand in two parts,
+# Only the head is trained. Cells of one {term}`subject group` never stand in two parts,
 # unless `protocol` asks for the paper's split by image.
 
 # %%
@@ -253,7 +253,7 @@ say(
 # ## What it scores
 #
 # Metrics come with a 95 % interval from resampling subject groups, because cells of one
-# subject are not independent. ALL is the positive class.
+# {term}`subject` are not independent. {term}`ALL` is the positive class.
 #
 # Beside it stands what [a handful of numbers](without_cnn.ipynb) scores on the same images: no network
 # says anything without it.
@@ -379,23 +379,7 @@ style(
 # No number on this page says how well a patient would be diagnosed.
 # :::
 #
-# ## Quiz
-#
-# Open an answer to see whether it is right, and why.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("vgg19_transfer")
-
-# %% [markdown]
-# ## Summary
-#
-# - Transfer learning keeps a trained backbone and learns a head; without trained weights there is
-#   nothing to transfer.
-# - Features of a frozen backbone are computed once.
-# - Adding up a printed table finds misprints; adding up a confusion matrix tells which images it
-#   can and cannot be of.
+# ## Exercises
 #
 # ```{exercise}
 # :label: vgg19-head
@@ -437,5 +421,23 @@ say(f"They differ by at most {np.abs(by_parts - at_once).max():.0e}.")
 # %% [markdown]
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# Open an answer to see whether it is right, and why.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("vgg19_transfer")
+
+# %% [markdown]
+# ## Summary
+#
+# - Transfer learning keeps a trained backbone and learns a head; without trained weights there is
+#   nothing to transfer.
+# - Features of a frozen backbone are computed once.
+# - Adding up a printed table finds misprints; adding up a confusion matrix tells which images it
+#   can and cannot be of.
 #
 # **Next**: [DenseNet-201](densenet201_subtypes.ipynb) tells four classes apart.

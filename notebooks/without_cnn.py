@@ -67,7 +67,7 @@ style(pd.DataFrame(rows, columns=names), "Systems without a CNN.")
 # None of them chooses anything on a {term}`validation part <part>`, so in {term}`folds <fold>` each learns from all that is not
 # scored. Every fold is the test part once; *pooled*, each image is scored once. Beside a network, on
 # its own page, they learn from the training part alone, as the network does. Intervals of the
-# accuracy leave {term}`subject groups <group>` out in turn; those of the {term}`AUC` are percentiles of drawn groups, which
+# accuracy leave {term}`subject groups <subject group>` out in turn; those of the {term}`AUC` are percentiles of drawn groups, which
 # are [too narrow](uncertainty.ipynb) where the groups are few.
 
 # %% [markdown]
@@ -183,7 +183,7 @@ if kept:
 # %% [markdown]
 # ## The same on the images at hand
 #
-# By image and by group only; `run_baselines` without a second argument takes all protocols.
+# By image and by group only; `run_baselines` without a second argument takes all {term}`protocols <protocol>`.
 
 # %%
 cells = load_cells(prepare_data(data, images=images, seed=seed))
@@ -217,8 +217,8 @@ say(
 # %% [markdown]
 # ## B-ALL
 #
-# These images show the whole field, stained and lit as it was, and no subject is named. A split by
-# blocks of neighbouring file numbers is the only stand-in for patients. Six numbers describe an
+# These images show the whole field, stained and lit as it was, and no {term}`subject` is named. A split by
+# {term}`blocks <block>` of neighbouring file numbers is the only stand-in for patients. Six numbers describe an
 # image: mean and deviation of red, green and blue. They know no cell, no nucleus and no shape.
 
 # %%
@@ -308,22 +308,7 @@ say(
 # book without its row beside it: see [the results](results.ipynb).
 
 # %% [markdown]
-# ## Quiz
-#
-# An answer unfolds when you choose it, and says why it is right or not.
-
-# %% tags=["hide-input"]
-from alllib.quiz import show_quiz
-
-show_quiz("without_cnn")
-
-# %% [markdown]
-# ## Summary
-#
-# - Size and colour alone reach most of the way; on B-ALL six numbers nearly all of it.
-# - The more a system can remember, the more a split by image flatters it.
-# - A network is compared with the best handful of numbers on its own split, and with the
-#   commonest class.
+# ## Exercises
 #
 # ```{exercise}
 # :label: without-cnn-corner
@@ -371,5 +356,22 @@ say(
 #
 # ```{solution-end}
 # ```
+#
+# ## Quiz
+#
+# An answer unfolds when you choose it, and says why it is right or not.
+
+# %% tags=["hide-input"]
+from alllib.quiz import show_quiz
+
+show_quiz("without_cnn")
+
+# %% [markdown]
+# ## Summary
+#
+# - Size and colour alone reach most of the way; on {term}`B-ALL` six numbers nearly all of it.
+# - The more a system can remember, the more a split by image flatters it.
+# - A network is compared with the best handful of numbers on its own split, and with the
+#   commonest class.
 #
 # **Next**: [cells that appear twice](duplicates.ipynb).

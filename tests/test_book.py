@@ -121,6 +121,15 @@ def test_every_picture_has_a_text_of_its_own(book):
             assert not text.endswith((".png", ".svg")), f"{name}: {text}"
 
 
+def test_the_executed_pages_show_their_figures(book):
+    shown = {
+        entry: len(soup(book / f"{entry}.html").select("article figure img"))
+        for entry in TOC
+        if entry.startswith("notebooks/")
+    }
+    assert min(shown.values()) >= 1 and sum(shown.values()) >= 30, shown
+
+
 def test_no_page_shows_an_error_or_a_path_of_the_machine(book):
     for name, tree in pages(book):
         text = (tree.find("article") or tree).get_text()

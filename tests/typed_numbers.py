@@ -162,6 +162,7 @@ def _unread_parts(node: ast.AST) -> Iterator[ast.AST]:
 
 def plain(text: str, *, mathematics: bool = False) -> str:
     """The text on one line, without what is not read; with `mathematics` formulas are read."""
+    text = re.sub(r"\{term\}`([^`<]*[^`<\s])(?:\s*<[^>]*>)?`", r"\1", text)  # its words are read
     for pattern in (*(() if mathematics else MATHEMATICS), *HIDING):
         text = re.sub(pattern, f" {HIDDEN} ", text, flags=re.MULTILINE | re.DOTALL)
     return " ".join(text.split())
