@@ -115,7 +115,7 @@ def plot_subjects(table: pd.DataFrame) -> Figure:
     classes = list(dict.fromkeys(table.label))
     counts = [int((table.label == label).sum()) for label in classes]
     figure, axes = plt.subplots(
-        1, len(classes), figsize=(8.5, 3.4), sharey=True, layout="constrained",
+        1, len(classes), figsize=(7.4, 3.4), sharey=True, layout="constrained",
         width_ratios=[max(count, 6) for count in counts], squeeze=False,
     )  # fmt: skip
     for axis, label in zip(axes[0], classes, strict=True):
@@ -163,7 +163,7 @@ def plot_coverage(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     axis.set(
         ylabel="share of intervals with the truth", ylim=(min(0.75, table.low.min()) - 0.01, 1)
     )
-    figure.legend(frameon=False, fontsize=8, loc="outside upper center", ncols=2)
+    figure.legend(frameon=False, fontsize=8.5, loc="outside upper center", ncols=2)
     return figure
 
 

@@ -86,6 +86,8 @@ show(
 #
 # $$m_{r, c} = \sum_{i=0}^{k-1} \sum_{j=0}^{k-1} x_{r+i,\, c+j}\; w_{i, j}.$$ (eq-sliding)
 #
+# Here $x$ is the image, $w$ the filter of $k \times k$ weights, and $m_{r,c}$ the number in row $r$ and
+# column $c$ of the map, both counted from 0; $i$ and $j$ run over the rows and columns of the filter.
 # The result is a {term}`feature map`. The report describes this in words and rightly
 # {cite:p}`mir2019report`, section 3.1.7; none of the sources prints the equation. As code:
 
@@ -99,14 +101,15 @@ found = convolution.slide(patch, upwards)
 place = (0, 1)
 show(
     figures.plot_slide(patch, upwards, found, place),
-    caption="One step: the tile in the box times the filter, added up, is one number of the map.",
+    caption="One step: the tile in the box times the filter, added up, is one number of the map. "
+    "In filter, products and map zero is white, red is above and blue below it.",
     alt=f"A six by six image, a filter with a row of minus ones above and of ones below, the nine "
     f"products, and the four by four map whose marked entry is {found[place]:.0f}.",
 )
 
 # %% [markdown]
 # The filter has $-1$ above and $1$ below: it answers where the image gets brighter from top to
-# bottom, and says nothing where it is even. Filters that blur, sharpen or find edges have been made by hand
+# bottom, and hardly where it is even: the rows of the map inside the nucleus are near zero. Filters that blur, sharpen or find edges have been made by hand
 # for decades; a convolutional network *learns* its filters {cite:p}`lecun1998gradient`.
 #
 # ## Try it
@@ -140,7 +143,8 @@ show_interactive(
 )
 
 # %% [markdown]
-# The same filters without a browser:
+# The same ready filters beside each other. The one called *nothing* has a single 1 in its middle and
+# hands the image on as it is:
 
 # %%
 maps = {
@@ -152,7 +156,8 @@ spread = {name: found.std() for name, found in maps.items()}
 # %% tags=["hide-input"]
 show(
     figures.plot_maps(grey, maps),
-    caption="Maps of six filters; blue is negative, red positive, white zero, each map by itself.",
+    caption="Maps of six filters; blue is negative, red positive, white zero. Each map has its own "
+    "scale, so that shades cannot be compared between maps.",
     alt="Blurring and sharpening keep the cell; the edge filters leave its outline and its grain. "
     "Standard deviations: "
     + "; ".join(f"{name} {value:.0f}" for name, value in spread.items())
@@ -164,7 +169,12 @@ show(
 #
 # In mathematics a {term}`convolution` turns the filter round by half a turn before it slides. What we
 # did, and what every network library does, is a {term}`cross-correlation`. Which of the two is it in
-# Keras?
+# Keras? We compare its map with both of ours. Two maps are compared by *length*, the square root of the
+# sum of their squared numbers: the *change* from one to the other is the length of their difference,
+# divided by the length of the first. It is 0 for equal maps, and $\sqrt 2$ for two maps of one length that
+# are nowhere bright at the same place.
+#
+# Keras wants an axis for the number of images and one for channels; `None` adds an axis of length one.
 
 # %%
 keras = load_keras()
@@ -178,8 +188,9 @@ turned = convolution.slide(grey, convolution.turn_round(kernel))
 
 # %% tags=["hide-input"]
 say(
-    f"Keras's `conv` differs from the filter as it stands by {convolution.change(as_it_is, theirs):.0e} "
-    f"of the map's length, from the turned one by {convolution.change(turned, theirs):.1f}. It is the "
+    f"The change from our map to that of Keras's `conv` is {convolution.change(as_it_is, theirs):.0e} "
+    "with the filter as it stands, which is rounding, and "
+    f"{convolution.change(turned, theirs):.1f} with the turned one. It is the "
     "cross-correlation. For what a network can learn it makes no difference: it would learn the "
     "turned filter instead."
 )
@@ -193,9 +204,10 @@ say(
 #
 # $$o = \left\lfloor \frac{n + p - k}{s} \right\rfloor + 1.$$ (eq-output-side)
 #
+# where $\lfloor \cdot \rfloor$ rounds down and $\lceil \cdot \rceil$ up.
 # *Valid* padding is $p = 0$. *Same* padding adds so much that $o = \lceil n / s \rceil$: with stride
-# one the map is as large as the image, as the article says {cite:p}`mir2019article`. An odd pixel goes
-# to the end {cite:p}`dumoulin2016guide`.
+# one the map is as large as the image, as the article says {cite:p}`mir2019article`. Where
+# $p$ is odd, the odd pixel goes to the end {cite:p}`dumoulin2016guide`.
 
 # %%
 show_source(convolution.output_side, convolution.pad)
@@ -213,14 +225,18 @@ for padding in ("valid", "same"):
         ]
 show(
     figures.plot_places(side, bands, window),
-    caption=f"Where a window of {window} pixels lies on a row of {side}; dotted: padding. The number "
-    "is the side of the map.",
+    caption=f"Where a window of {window} pixels lies on a row of {side}; dotted: padding. Each "
+    "coloured bar is one place of the window; colours and heights only keep neighbours apart. The "
+    "number is the side of the map.",
     alt="Number of windows: "
     + "; ".join(f"{name}: {len(starts)}" for name, starts in bands.items())
     + ".",
 )
 
 # %% [markdown]
+# Without padding and with a stride of two, the last pixel of this row lies under no window: what is
+# left over at the end is not seen.
+#
 # The report says that a convolution is defined by two parameters, the size of its tiles and the
 # number of its filters, and that it moves one pixel at a time, unlike {term}`pooling`. Stride and padding
 # belong to a convolution just as much: the first layer of AlexNet has a stride above one
@@ -239,8 +255,12 @@ for name, shape in printed.items():
         three = convolution.output_side(side, 3, 3)
         rows.append((name, side, shape[0], one, three))
     side = shape[0]
-names = ["layer", "from", "printed", "stride 1", "stride 3"]
-style(pd.DataFrame(rows, columns=names), "Sides of the poster's maps.")
+names = ["layer", "map before", "printed", "stride 1", "stride 3"]
+style(
+    pd.DataFrame(rows, columns=names),
+    "Sides of the poster's maps in pixels: of the map before the layer, as printed behind it, and "
+    "as computed for either stride.",
+)
 
 # %% tags=["hide-input"]
 fits = [row[0] for row in rows if row[2] == row[3]]
@@ -258,8 +278,11 @@ say(
 # them: it has $k \times k \times C$ weights and gives *one* map. A layer has $F$ filters and a {term}`bias`
 # $b_f$ for each:
 #
-# $$m_{r, c, f} = b_f + \sum_{i} \sum_{j} \sum_{x=1}^{C} \text{image}_{s r + i,\; s c + j,\; x}\;
-#   w_{i, j, x, f}.$$ (eq-convolution)
+# $$m_{r, c, f} = b_f + \sum_{i} \sum_{j} \sum_{d=1}^{C} x_{s r + i,\; s c + j,\; d}\;
+#   w_{i, j, d, f}.$$ (eq-convolution)
+#
+# The number $d$ counts channels, $f$ filters; with a stride $s$ the window of row $r$ begins at pixel
+# $s r$.
 #
 # The article calls a filter a matrix of width, height and depth. That is an array with three axes;
 # with the number of filters the kernel of a layer has four. The report's product of filter and tile
@@ -270,8 +293,9 @@ show_source(convolution.convolve_loops)
 
 # %% [markdown]
 # Four loops are easy to read and slow. The same without loops takes all tiles at once; NumPy's
-# `sliding_window_view` copies nothing, it only counts differently through the same memory. Both are
-# held equal to Keras by tests, over many sizes, strides, paddings and channels.
+# `sliding_window_view` copies nothing: it shows the same memory as an array of tiles. `einsum` multiplies
+# and adds up; in its text each letter is an axis, and letters that do not stand behind the arrow are
+# summed over. Both are held equal to Keras by tests, over many sizes, strides, paddings and channels.
 
 # %%
 show_source(convolution.convolve)
@@ -299,7 +323,8 @@ say(
     f"{filters} filters on {small_side} x {small_side} pixels took the loops "
     f"{1e3 * timed['loops']:.0f} ms, NumPy without loops {1e3 * timed['no loops']:.1f} ms and Keras "
     f"{1e3 * timed['Keras']:.1f} ms, on this machine. The maps differ by {apart:.0e} of their length; "
-    "Keras computes in single precision."
+    "Keras computes in single precision, and each call of it has a fixed cost, which shows on one "
+    "small image."
 )
 
 # %% [markdown]
@@ -326,13 +351,14 @@ for window in (2, 4):
 
 # %% tags=["hide-input"]
 scaled = {
-    f"{name}: {m.shape[0]} px": (255 * m / m.max()).astype("u1")
+    f"{name}: {m.shape[0]} px": (255 * m / found.max()).astype("u1")
     for name, m in pooled.items()
 }
 means = {name: m.mean() for name, m in pooled.items()}
 show(
-    plot_grids(scaled, columns=5, side=1.8),
-    caption="A map of the edge filter, pooled by maximum and by mean; each has its own contrast.",
+    plot_grids(scaled, columns=3, side=2.3),
+    caption="A map of the edge filter, pooled by maximum and by mean, all on one scale from black, 0, "
+    "to white, the largest value of the map. The maximum keeps it, the mean thins it out.",
     alt="The outline stays while the maps get coarser. Mean values: "
     + "; ".join(f"{name} {value:.0f}" for name, value in means.items())
     + ".",
@@ -360,8 +386,8 @@ say(
 # $$a = f(W^\top x + b),$$ (eq-dense)
 #
 # a matrix product and a bias, as the article says. It knows no neighbours: shuffle the pixels of all
-# images alike, and it learns the same. Behind a flattened map of $h \times w \times C$ numbers it is
-# a convolution whose window is the whole map {cite:p}`long2015fully`.
+# images alike, and it learns the same. Behind a map that was *flattened*, written as one long list, of
+# $h \times w \times C$ numbers it is a convolution whose window is the whole map {cite:p}`long2015fully`.
 
 # %%
 last = rng.normal(size=(5, 5, 4))  # maps at the end of some network
@@ -374,7 +400,8 @@ assert np.allclose(dense, as_convolution[0, 0])
 
 # %% [markdown]
 # The article says that regular networks cannot deal with images. They can; they are wasteful. Count
-# the weights of a first layer that makes the same maps from the same image.
+# the weights of a first layer that makes as many maps, each as large as the image: once as a
+# convolution, once as a dense layer, where each number of each map weighs every number of the image.
 
 # %%
 proposed = load_recipe("mir2019-proposed")
@@ -386,7 +413,8 @@ full = (side * side * 3 + 1) * side * side * first
 # %% tags=["hide-input"]
 say(
     f"With {side} x {side} pixels and {first} filters the convolution has **{shared:,}** weights and "
-    f"the dense layer {full:,}: {full / shared:.0e} times as many."
+    f"the dense layer {full:,}: "
+    f"{full / shared / 1e6:,.0f} million times as many."
 )
 
 # %% [markdown]
@@ -461,10 +489,13 @@ say(
 # ## Counting operations
 #
 # A weight of a convolution is used at every place of its map. The number of
-# {term}`multiply-accumulates <multiply-accumulate>`, a product and a sum each, is
+# {term}`multiply-accumulates <multiply-accumulate>`, a product and a sum each, leaving out the biases, is
 #
 # $$M_{\text{conv}} = k^2\, C_{\text{in}}\, C_{\text{out}}\; h_{\text{out}}\, w_{\text{out}}, \qquad
 #   M_{\text{dense}} = n_{\text{in}}\, n_{\text{out}}.$$
+#
+# We count them for the network of the same paper: VGG19, on top of which it puts dense layers of its
+# own, the {term}`head`.
 
 # %%
 weighted = table[table.counted > 0].copy()
@@ -475,7 +506,8 @@ show(
     figures.plot_costs(
         list(weighted.layer), weighted.counted, weighted.operations
     ),
-    caption="VGG19 with the paper's head: share of each layer in the weights and in the operations.",
+    caption="VGG19 with the paper's head: share of each layer in the weights and in the operations. "
+    "Shares too small for a bar are not zero.",
     alt=f"Most weights are in {weighted.layer[weighted.counted.idxmax()]}. The most operations are "
     f"in {(weighted.operations == weighted.operations.max()).sum()} convolutions, with "
     f"{weighted.operations.max() / weighted.operations.sum():.1%} each.",
@@ -500,11 +532,12 @@ say(
 #
 # The article says that sharing weights gives a network "translation {term}`invariance`". Two words are
 # needed here. A map is {term}`equivariant <equivariance>` to shifts if it moves along with the image.
-# It is invariant if it stays the same. A convolution is the first.
+# It is {term}`invariant <invariance>` if it stays the same. A convolution is equivariant.
 #
 # We cut two windows out of the middle of one cell, the second some pixels further to the right, so
 # that new content enters, as it would under a microscope. Then we ask how far the maps of the second
-# are from the maps of the first, moved along.
+# are from the maps of the first, moved along. Behind a stride of two a map can move by whole places
+# only, each of which is two pixels; the best such move counts. The measure is the change of above.
 
 # %%
 middle = read_square(path, size=225).astype(float).mean(axis=2)
@@ -540,7 +573,8 @@ for name, (run, stride) in settings.items():
 # %% [markdown]
 # Now invariance: whole cells are shifted on their black ground, so that nothing leaves the image, and
 # the map is *not* moved along. We pool with growing windows, up to the whole map. The filters are of
-# two kinds: random ones, and the same less their mean, which answer to change and not to brightness.
+# two kinds: random ones, and the same with their mean taken off, so that their weights add up to zero
+# and they answer to change and not to brightness.
 
 # %%
 shown = [
@@ -584,9 +618,9 @@ show(
     figures.plot_shifts(
         followed, stayed, ("maps moved along", "maps left in place")
     ),
-    caption="Change of the maps when the image is shifted. Left: beyond moving along "
-    "(equivariance), one cell. Right: at the same place (invariance), mean of "
-    f"{looked_at} cells, filters that answer to change.",
+    caption="Change of the maps when the image is shifted. Left: against the first map moved along, "
+    "one cell; 0 is equivariant. Right: against the first map left where it is, mean of "
+    f"{looked_at} cells, filters that answer to change; 0 is invariant. Mind the two scales.",
     alt="Left, at a shift by one and by two pixels: "
     + "; ".join(f"{k} {v[1]:.2f} and {v[2]:.2f}" for k, v in followed.items())
     + ". Right, at a shift by two pixels: "
@@ -626,8 +660,8 @@ say(
 #
 # The transfer-learning paper goes further: {term}`receptive fields <receptive field>` ("local receipts" there) would make a
 # network "very robust for the distortion", and sub-sampling would avoid sensitivity under rotation.
-# (It also says that a {term}`CNN` stores "temporal {term}`features <feature>`"; an image has no time, and *local* is what its
-# filters are.) Rotation can be measured at once.
+# (It also says that a CNN stores "temporal features". An image has no time; its features are *local*.)
+# Rotation can be measured at once.
 
 # %%
 turn = {
@@ -653,7 +687,11 @@ say(
 # layer with window $k$ widens it by $k - 1$ steps of its own grid, and each stride makes that grid
 # coarser {cite:p}`araujo2019receptive`:
 #
-# $$r_l = r_{l-1} + (k_l - 1)\, j_{l-1}, \qquad j_l = j_{l-1}\, s_l, \qquad r_0 = j_0 = 1.$$
+# $$F_l = F_{l-1} + (k_l - 1)\, j_{l-1}, \qquad j_l = j_{l-1}\, s_l, \qquad F_0 = j_0 = 1.$$
+#
+# Here $F_l$ is the side of the field of a value behind layer $l$, $k_l$ and $s_l$ are window and stride
+# of that layer, and $j_l$ is how many pixels of the image lie from one place of the map to the next (the
+# column *step* below).
 
 # %%
 show_source(convolution.field_size)
@@ -679,7 +717,8 @@ say(
 )
 
 # %% [markdown]
-# The formula can be tried: a pixel is in the field if the value has a slope by it. We build the four
+# The formula can be tried: a pixel is in the field if the value changes with it, that is, if the
+# derivative of the value by this pixel is not zero. We build the four
 # convolutions and two poolings of the poster's network with random weights, take one value in the
 # middle of the last maps, and ask for its {term}`gradient` by the pixels of random images.
 
@@ -702,8 +741,8 @@ field, step = convolution.field_size(steps)
 touched = np.argwhere(size > 0)
 begin, end = touched.min(axis=0), touched.max(axis=0)
 measured = end - begin + 1
-core = size[12 + field // 4 : 12 + 3 * field // 4]
-core = core[:, 12 + field // 4 : 12 + 3 * field // 4].sum() / size.sum()
+middle_half = slice(3 * step + field // 4, 3 * step + 3 * field // 4)
+core = size[middle_half, middle_half].sum() / size.sum()
 
 # %% tags=["hide-input"]
 show(
@@ -718,7 +757,8 @@ show(
 # %% tags=["hide-input"]
 say(
     f"Computed: **{field}** pixels a side. Measured: **{measured[0]} by {measured[1]}**. No pixel "
-    f"outside has any gradient. Inside, the middle quarter of the area has {core:.0%} of it."
+    f"outside has any gradient. Inside, the middle quarter of the area has {core:.0%} of it; "
+    "spread evenly it would be a quarter."
 )
 
 # %% [markdown]
@@ -732,7 +772,8 @@ say(
 #
 # ```{exercise}
 # :label: convolution-separable
-# The filter for level edges is the product of a column and a row. Find both, and show that two
+# The filter for level edges has the rows $(-1, -2, -1)$, $(0, 0, 0)$ and $(1, 2, 1)$. It is the product
+# of a column and a row. Find both, and show that two
 # passes, with three weights each, give the same map. How many products does that save for a window
 # of side $k$?
 # ```
@@ -768,7 +809,8 @@ assert np.linalg.matrix_rank(edge) == 2  # cannot be split
 # ```
 #
 # No row is wrong. The first dense layer holds nearly all, because the maps before it are still large.
-# A third pooling, or the mean of each map instead of the flattening, would shrink it.
+# A third pooling would leave about a quarter of it. The mean of each map instead of the flattening
+# shrinks it most: it leaves one input for each map, whatever its size.
 
 # %% tags=["solution"]
 above, counted = 3, 0

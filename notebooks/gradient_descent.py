@@ -78,13 +78,13 @@ few = cells.sample(min(nuclei, len(cells)), random_state=seed)
 numbers = describe_images(few)
 x = numbers.area.to_numpy() / 10_000  # in ten thousand pixels
 y = numbers.perimeter.to_numpy() / 100  # in hundred pixels
-X = np.column_stack([np.ones_like(x), x])
+X = np.column_stack([np.ones_like(x), x])  # so that X @ w is w_0 + w_1 x
 n = len(x)
 
 # %% [markdown]
 # Two weights make a surface over a plane: one height, the loss, for each line that could be drawn.
 # For a straight line and a squared error the lowest point can be computed at once, which tells us
-# where descent has to arrive.
+# where descent has to arrive. The start is put to one side of it, so that there is a way to go.
 
 
 # %%
@@ -95,6 +95,7 @@ def loss(w):
 
 best = np.linalg.lstsq(X, y, rcond=None)[0]
 start = np.array([best[0] + 1.6, best[1] + 0.4])
+# What the figures show: least and largest intercept, least and largest slope.
 window = (best[0] - 2, best[0] + 2, best[1] - 0.6, best[1] + 0.6)
 
 # %% tags=["hide-input"]
@@ -108,7 +109,7 @@ show(
         names=("area (ten thousand pixels)", "perimeter (hundred pixels)"),
     ),
     caption="Left: nuclei of this page and the line that fits them best. Right: the loss of each "
-    "line; lines join lines of equal loss.",
+    "line, as on a map: each grey curve joins points of equal height, the star is the lowest point.",
     alt=f"{n} dots close to a rising line with intercept {best[0]:.2f} and slope {best[1]:.2f}; "
     "beside it a long, narrow, tilted valley with a star in its middle.",
 )
@@ -120,14 +121,17 @@ show(
 # ## Downhill is against the gradient
 #
 # The {term}`gradient` $\nabla J(w)$ holds one slope per weight and points uphill. {term}`Gradient
-# descent` goes the other way, by a step whose length the learning rate $\eta$ sets:
+# descent` goes the other way. The {term}`step` is the gradient times the {term}`learning rate`
+# $\eta$, so it is long where the slope is steep. The slopes of our loss follow from the chain rule:
+# the square brings down the factor $2$ and the bracket, and the bracket's own slope is 1 by $w_0$ and
+# $x_i$ by $w_1$.
 #
 # $$w \leftarrow w - \eta \, \nabla J(w), \qquad
 # \nabla J(w) = \frac{2}{n} \sum_{i=1}^{n} \bigl(w_0 + w_1 x_i - y_i\bigr)
 # \begin{pmatrix} 1 \\ x_i \end{pmatrix} .$$ (eq-descent)
 #
 # The method is Cauchy's, of 1847 {cite:p}`lemarechal2012cauchy`. The mean may be taken over all
-# examples or over some of them, whose numbers are in `rows`.
+# examples or over some of them; `rows` says which.
 
 
 # %%
@@ -140,7 +144,8 @@ def gradient(w, rows=slice(None)):
 # ## Three sizes of a batch
 #
 # The report, which follows Ruder's overview here {cite:p}`ruder2016overview`, tells three kinds
-# apart by how many examples a step sees. With $B$ for the examples of one step,
+# apart by how many examples a step sees. With $B$ for the examples of one step, $|B|$ for how many
+# they are, and $J_i$ for the loss on example $i$ alone,
 #
 # $$w \leftarrow w - \eta \, \frac{1}{|B|} \sum_{i \in B} \nabla J_i(w) ,$$ (eq-mini-batch)
 #
@@ -149,7 +154,8 @@ def gradient(w, rows=slice(None)):
 # an {term}`epoch`; they are shuffled before each
 # {cite:p}`robbins1951stochastic,bottou2018optimization`.
 #
-# All three are one function, in which only `size` differs:
+# All three are one function, in which only `size` differs. (`memory` is what a rule keeps from step
+# to step. The plain rule keeps nothing; momentum, further down, will.)
 
 # %% tags=["hide-input"]
 show_source(descent.plain_step, descent.batches, descent.run_epochs)
@@ -183,13 +189,19 @@ show(
         window=window,
         best=best,
     ),
-    caption=f"The same {passes} passes in batches of three sizes. Black dot: start; star: minimum.",
+    caption=f"The same {passes} passes in batches of three sizes. Black dot: start; star: minimum; "
+    "each coloured dot is a step.",
     alt="; ".join(
         f"{name}: {len(path) - 1:,} steps, the loss ends at {loss(path[-1]):.4f}"
         for name, path in paths.items()
     )
     + ". The batch path is smooth and short, the stochastic path jagged and long.",
 )
+
+# %% [markdown]
+# All three fall to the floor of the valley at once and then creep along it, where the slope is
+# small. In the same number of passes small batches make more steps, and so get further. How far, in
+# numbers:
 
 # %%
 least = loss(best)
@@ -205,7 +217,8 @@ show(
         labels=("passes through the examples", "loss above the least"),
         scales=("linear", "log"),
     ),
-    caption="The same race by the work done: one pass is one gradient per example.",
+    caption="The same race by the work done: one pass is one gradient per example. Each step of a "
+    "line is drawn; markers are there to tell the lines apart.",
     alt="; ".join(
         f"{name} ends {value[-1]:.2g} above the least loss"
         for name, (_, value) in lines.items()
@@ -220,14 +233,21 @@ say(
     f"For the same work batch descent took {len(paths['batch']) - 1} steps and ends "
     f"**{end['batch']:.2g}** above the least loss; mini-batches of {mini} took "
     f"{len(paths['mini-batch']) - 1} and end **{end['mini-batch']:.2g}** above. Single examples took "
-    f"{len(paths['stochastic']) - 1:,} and do not settle: in their last pass the excess wanders "
-    f"between {tail.min():.2g} and {tail.max():.2g}, {noise:.2g} on average."
+    f"{len(paths['stochastic']) - 1:,}, "
+    + (
+        "come nearest on average, and do not settle: "
+        if noise < min(end["batch"], end["mini-batch"])
+        else "and do not settle: "
+    )
+    + f"in their last pass the excess wanders between {tail.min():.2g} and {tail.max():.2g}, "
+    f"{noise:.2g} on average."
 )
 
 # %% [markdown]
 # A step on few examples is cheap and noisy. It is right on average: drawn at random, the mean of a
-# batch has the whole gradient as its expectation. Its scatter shrinks with the root of the batch's
-# size, so four times the work per step halves the noise and no more.
+# batch has the whole gradient as its expectation. Its scatter shrinks with the square root of the
+# batch's size, so four times the work per step halves the noise and no more. We draw batches of each
+# size at the start and measure how far their gradients are from the whole one.
 
 # %%
 rng = np.random.default_rng(seed)
@@ -242,7 +262,10 @@ for size in (1, 2, 4, 8, 16, 32, 64):
 sizes_drawn = np.array(list(spread))
 lines = {
     "measured": (sizes_drawn, list(spread.values())),
-    "one over the root": (sizes_drawn, spread[1] / np.sqrt(sizes_drawn)),
+    "one over the square root": (
+        sizes_drawn,
+        spread[1] / np.sqrt(sizes_drawn),
+    ),
 }
 
 # %% tags=["hide-input"]
@@ -273,6 +296,10 @@ show(
 # them, and one single pass follows at the end. An exercise below counts the steps.
 # :::
 
+# %% [markdown]
+# The first correction as code: the gradients of some parts, each weighted by its size, add up to the
+# gradient of the whole.
+
 # %%
 parts = np.array_split(np.arange(n), 7)
 pieces = sum(len(p) * gradient(start, p) for p in parts) / n
@@ -295,7 +322,7 @@ assert np.allclose(pieces, gradient(start), atol=1e-12)
 curvature = 4.0
 choices = {"too small": 0.05, "right": 0.8, "large": 1.85, "too large": 2.1}
 tried = {
-    f"{name}: {part:g} / curvature": descent.descend(
+    f"{name}:\n{part:g} / curvature": descent.descend(
         partial(descent.plain_step, learning_rate=part / curvature),
         lambda w: curvature * w,
         np.array([1.0]),
@@ -307,17 +334,31 @@ tried = {
 # %% tags=["hide-input"]
 show(
     plot_parabolas(tried, curvature=curvature),
-    caption="Ten steps on a parabola with four learning rates.",
-    alt="; ".join(f"{k}: ends at {p[-1]:.3g}" for k, p in tried.items()),
+    caption="Ten steps on a parabola with four learning rates; the start is at weight 1.",
+    alt="; ".join(
+        f"{' '.join(k.split())}: ends at {p[-1]:.3g}"
+        for k, p in tried.items()
+    ),
 )
 
 # %% [markdown]
-# With several weights each main direction of the bowl has a curvature of its own: the eigenvalues
-# of the matrix of second derivatives $H$. For a squared error and a linear model $H$ is the same
-# everywhere. The steepest direction, with curvature $L$, sets the limit $\eta < 2/L$; the flattest,
-# with $\mu$, sets the time. The rate that makes the slower of the two as fast as possible is
-# $2/(L+\mu)$, and then the distance shrinks by $(\kappa-1)/(\kappa+1)$ a step, where
-# $\kappa = L/\mu$ is the {term}`condition number` {cite:p}`bottou2018optimization`.
+# With several weights the bowl has as many main directions, at right angles: in our valley one
+# across and one along it. Along each of them the loss is a parabola with a curvature of its own. In
+# algebra the second derivatives form a matrix $H$, the main directions are its eigenvectors, the
+# curvatures its eigenvalues, and `eigvalsh` computes these. For the squared error of our line
+# $H = \tfrac{2}{n} X^\top X$ is the same everywhere, where $X$ has a column of ones and a column of
+# areas.
+#
+# The steepest direction, with curvature $L$, sets the limit $\eta < 2/L$; the flattest, with $\mu$,
+# sets the time. A larger rate makes the flat direction faster and, past $1/L$, the steep one slower.
+# The best compromise is where both shrink alike, $1 - \eta\mu = -(1 - \eta L)$, so $\eta = 2/(L+\mu)$.
+# What is left after a step is then
+#
+# $$1 - \frac{2\mu}{L + \mu} = \frac{L - \mu}{L + \mu} = \frac{\kappa - 1}{\kappa + 1}, \qquad
+# \kappa = \frac{L}{\mu},$$
+#
+# and $\kappa$ is the {term}`condition number` {cite:p}`bottou2018optimization`. We try many rates,
+# from far below the limit to just above it.
 
 # %%
 H = 2 * X.T @ X / n
@@ -338,7 +379,9 @@ diverged = [
 # %% tags=["hide-input"]
 show(
     plot_threshold(many, ends, threshold=2 / L, start=loss(start) - least),
-    caption=f"Loss above the least after {after} steps of batch descent, by learning rate.",
+    caption=f"Loss above the least after {after} steps of batch descent, by learning rate. On the "
+    "slope at the left the steep direction is being learned; on the shelf it is done and the flat "
+    "one has hardly begun.",
     alt=f"The loss falls as the learning rate grows, and shoots up beyond {2 / L:.4f}.",
 )
 
@@ -373,36 +416,43 @@ for name, values in units.items():
     columns = np.column_stack([np.ones(n), values])
     low, high = np.linalg.eigvalsh(2 * columns.T @ columns / n)
     steps = rates.steps_to_shrink(2 / (high + low), low, share)
+    needed = max(1, float(f"{steps:.3g}"))  # three digits tell enough
     rows.append(
-        (name, f"{2 / high:.2g}", f"{high / low:.3g}", f"{steps:,.0f}")
+        (name, f"{2 / high:.2g}", f"{high / low:.3g}", f"{needed:,.0f}")
     )
 names = ["area in", "limit 2/L", "condition number", "steps needed"]
 style(
     pd.DataFrame(rows, columns=names),
-    "The same line, with its input in three units.",
+    "The same line, with its input in three units. Steps needed: at the best rate, until "
+    f"{share:.0%} of the way is left in the flattest direction.",
 )
 
 # %% [markdown]
 # Units are free for the inputs of a network. Inside it every layer hands on values of its own
-# scale, and the condition number cannot be scaled away. That is what the better rules are for.
+# scale, which changes as the weights do: normalising layers helps, and does not make every bowl
+# round. That is what the better rules are for.
 #
 # ## Momentum
 #
-# *Momentum* {cite:p}`polyak1964some` keeps a share $m$ of the last step:
+# *{term}`Momentum`* {cite:p}`polyak1964some` keeps a share $m$ of the last step, which is called
+# $v$ and is zero at the start:
 #
 # $$v \leftarrow m v - \eta \nabla J(w), \qquad w \leftarrow w + v .$$
 #
 # Across the valley the gradients change sign and cancel; along it they add up. Where the gradient
 # stays the same, the steps grow to $\eta / (1 - m)$ times the gradient, with $m = 0.9$ ten times as
-# long. The limit grows too, to $2(1+m)/L$.
+# long: a sum $1 + m + m^2 + \dots = 1/(1-m)$. The limit grows too, to $2(1+m)/L$, since a step that
+# shoots across the valley is held back by the one before, which went the other way. An exercise
+# finds this limit by trying.
 #
-# *Nesterov's* form {cite:p}`nesterov1983method,sutskever2013importance` takes the gradient where
-# the kept step is about to lead, not where it stands:
+# *Nesterov's* form {cite:p}`nesterov1983method,sutskever2013importance` takes the gradient not at
+# the weights, but at the point to which the kept step is about to lead:
 #
 # $$v \leftarrow m v - \eta \nabla J(w + m v), \qquad w \leftarrow w + v .$$
 #
-# Keras stores the point ahead, $w + mv$, and calls it the weights. Rewritten for it, the rule needs
-# the gradient at the stored weights alone:
+# Keras stores the point ahead, $w + mv$, and calls it the weights. From one such point to the next
+# the way is a gradient step, $-\eta \nabla J$, and then $m$ times the new $v$. So the rule needs the
+# gradient at the stored weights alone:
 #
 # $$v \leftarrow m v - \eta \nabla J(w), \qquad w \leftarrow w + m v - \eta \nabla J(w) .$$
 
@@ -412,14 +462,17 @@ show_source(descent.momentum_step, descent.nesterov_step)
 # %% [markdown]
 # ## A rate for each weight: RMSprop and Adam
 #
-# *RMSprop* {cite:p}`tieleman2012rmsprop` keeps a running mean of the squared gradient of
-# each weight and divides by its root. Squares, roots and quotients are taken weight by weight:
+# *{term}`RMSprop`* {cite:p}`tieleman2012rmsprop` keeps a running mean of the squared gradient of
+# each weight and divides by its root. Squares, roots and quotients are taken weight by weight. The
+# share $\rho$ of the old mean is kept, and a tiny $\varepsilon$ keeps the division from failing where
+# the gradient is zero (their values stand in the code below):
 #
 # $$s \leftarrow \rho s + (1-\rho) \, g^2, \qquad
 # w \leftarrow w - \eta \, \frac{g}{\sqrt{s + \varepsilon}}, \qquad g = \nabla J(w) .$$ (eq-rmsprop)
 #
-# *Adam* {cite:p}`kingma2015adam` takes a running mean of the gradient as well, which is
-# momentum, and corrects both for having started at zero:
+# *{term}`Adam`* {cite:p}`kingma2015adam` takes a running mean of the gradient as well, which acts as
+# momentum; the letter $m$ is this mean from here on, and no longer the share. $\beta_1$ and $\beta_2$
+# are the shares that the two means keep:
 #
 # $$m \leftarrow \beta_1 m + (1-\beta_1) g, \quad
 # s \leftarrow \beta_2 s + (1-\beta_2) g^2,$$
@@ -427,7 +480,9 @@ show_source(descent.momentum_step, descent.nesterov_step)
 # $$w \leftarrow w - \eta \, \frac{\sqrt{1-\beta_2^t}}{1-\beta_1^t} \,
 # \frac{m}{\sqrt{s} + \varepsilon} ,$$ (eq-adam)
 #
-# where $t$ counts the steps and $m$ is now that mean. This is the form of Keras. The main listing of the paper divides by
+# where $t$ counts the steps. The fraction with the $\beta$ corrects for both means having started at
+# zero: after $t$ steps the gradients in a mean have weights that add up to $1 - \beta^t$ only, so the
+# mean is too small by that factor. This is the form of Keras. The main listing of the paper divides by
 # $\sqrt{s / (1-\beta_2^t)} + \varepsilon$; there $\varepsilon$ is not scaled with the rest, so that
 # the same $\varepsilon$ is a smaller one in the first steps. It matters where gradients are as
 # small as $\varepsilon$, and hardly elsewhere.
@@ -436,8 +491,8 @@ show_source(descent.momentum_step, descent.nesterov_step)
 show_source(descent.rmsprop_step, descent.adam_step)
 
 # %% [markdown]
-# A step of RMSprop or Adam is about $\eta$ long in each weight, whatever the loss is multiplied by:
-# $g/\sqrt{s}$ is near one in size. So a learning rate of one rule says nothing about another: with
+# While a gradient keeps its size and sign, a step of RMSprop or Adam is about $\eta$ long in each
+# weight, whatever the loss is multiplied by: $g/\sqrt{s}$ is near one in size. So a learning rate of one rule says nothing about another: with
 # Adam it is a length in weights, with plain descent a factor for the gradient.
 #
 # ### Are these the rules of Keras?
@@ -480,11 +535,12 @@ style(table, "Our rules and those of Keras: weights after each step.")
 #
 # A bowl with one flat and one steep direction, turned against the axes so that no weight has a
 # direction for itself, and a start that lies up the valley. Each rule gets the best learning rate
-# of a grid, chosen by how soon the loss stays below a small share of where it began.
+# of a grid, chosen by how soon the loss stays below a small share of where it began. The first cell
+# makes the bowl and the list of rules, the second tries every rule at every rate of the grid.
 
 # %%
 flattest, steepest = 1.0, 50.0
-bowl = rates.make_bowl((flattest, steepest), 25)
+bowl = rates.make_bowl((flattest, steepest), 25)  # turned by 25 degrees
 top = np.array([-4.4, -1.2])
 
 
@@ -508,10 +564,11 @@ for name, rule in rules.items():
         step = partial(rule, learning_rate=tried_rate)
         with np.errstate(over="ignore", invalid="ignore"):
             path = descent.descend(step, lambda w: bowl @ w, top, steps=200)
-            losses = np.einsum("ti,ij,tj->t", path, bowl, path) / 2
+            losses = np.sum((path @ bowl) * path, axis=1) / 2  # all heights
         bad = ~(losses <= share * losses[0])  # nan counts as bad
         needed = np.flatnonzero(bad)[-1] + 1  # below it from then on
-        if not bad[-1] and needed < found.get(name, (201,))[0]:
+        fewest = found[name][0] if name in found else np.inf
+        if not bad[-1] and needed < fewest:
             found[name] = (needed, tried_rate, path)
 
 # %%
@@ -521,7 +578,7 @@ limits = (-5.2, 5.2, -3.4, 3.4)
 show(
     plot_paths(
         {
-            f"{k}, rate {r:.3f}: {s} steps": p[: s + 1]
+            f"{k}, rate {r:.3f}:\n{s} steps": p[: s + 1]
             for k, (s, r, p) in found.items()
         },
         height,
@@ -549,8 +606,8 @@ say(
 # %% [markdown]
 # Which rule wins depends on the bowl, on the start and on the search for the rate. On networks,
 # too: with well searched rates plain descent with momentum often ends as well as Adam, and at times
-# better on new data {cite:p}`wilson2017marginal`. What adaptive rules give away cheaply is a fair
-# start without much search.
+# better on new data {cite:p}`wilson2017marginal`. The strength of the adaptive rules is that they
+# start fairly well without much search.
 #
 # Try it. The bowl is the same, the three sliders are yours.
 
@@ -569,7 +626,10 @@ show_interactive(
         "beta_2": 0.999,
         "epsilon": 1e-7,
     },
-    text="Four optimisers start from the dot; the cross is the minimum. Move the learning rate "
+    text="Four optimisers start from the dot; the cross is the minimum. A letter, the first of "
+    "the optimiser's name, marks where each path ends; the table has their colours, and counts a "
+    "hundredth of the loss at the start. Nesterov's rule is left out, to keep the paths apart. "
+    "Move the learning rate "
     "up until plain descent diverges, then set the momentum to zero and to its highest value. The "
     "momentum slider moves the rule of that name only. "
     f"Plain descent diverges on this bowl above {2 / steepest:g}.",
@@ -584,7 +644,8 @@ show_interactive(
 #
 # The report says of its {term}`optimiser` that stochastic descent performed best, at one learning
 # rate, and names neither the rules it was compared with nor a momentum {cite:p}`mir2019report`. We
-# take the rate from the recipe, where it was written down once.
+# take the rate from the recipe, where it was written down once. (`-(-a // b)` is a quotient rounded
+# up: a last batch that is not full is a step, too.)
 
 # %%
 report = load_recipe("mir2019-proposed")
@@ -652,8 +713,9 @@ show(
         labels=("curvature of a direction", "share of the way left"),
         scales=("log", "linear"),
     ),
-    caption="What plain descent at the report's rate has learned, by the curvature of a direction; "
-    "momentum as a longer step; lines end where descent diverges.",
+    caption="How much of the way is left in a direction, by its curvature: at the top nothing is learned, at "
+    "the bottom all. Plain descent at the report's rate, with momentum counted as the longer "
+    "step that it comes to. Lines end where descent diverges.",
     alt="; ".join(
         f"{name}: {share:.0%} is left at a curvature of {value:.3g}"
         for name, value in learned.items()
@@ -662,8 +724,10 @@ show(
 
 # %% [markdown]
 # Beside it, what was seen: the training loss of the recorded runs of this book that used the split
-# of their source. The grey line is the loss of a network that knows nothing but how common the
-# classes are. Networks, input sizes and numbers of steps differ, so this is no test of optimisers;
+# of their source. Their loss is the cross-entropy, the mean of $-\ln p$ over the images, where $p$
+# is the probability that the network gave the right class ({term}`cross-entropy`). The level line is
+# the loss of a network that knows nothing but how common the classes are: it gives each class its
+# share $q$ as probability, and so has the loss $-\sum q \ln q$. Networks, input sizes and numbers of steps differ, so this is no test of optimisers;
 # it shows whether a training had got anywhere when it ended.
 
 # %%
@@ -674,8 +738,10 @@ for record in recorded_runs(*(r for r in settings if r in list_recipes())):
         continue
     each = -(-run["pictures"] // run["parameters"]["batch"])
     used = run["recipe_text"]["training"]["optimizer"]
-    name = run["recipe_text"]["title"].split(",")[0]
+    name = run["recipe_text"]["title"]
     name = f"{name}\n{used['name']} {used['learning_rate']:g}"
+    if name in curves:
+        continue  # another seed of the same system; one line each is enough
     curves[name] = (history.epoch * each, history.loss)
     told.append(
         (name.replace("\n", ", "), history.loss.iloc[-1], used["name"])
@@ -693,19 +759,31 @@ if curves:
             marks=level,
             every=1,
         ),
-        caption="Recorded: training loss by steps, real images of C-NMC 2019, split of the source.",
+        caption="Recorded: training loss by steps, real images of C-NMC 2019, split of the source; "
+        "a marker at the end of each epoch. Of a system with several seeds the first is drawn.",
         alt="; ".join(
             f"{name} ends at {value:.2f}" for name, value, _ in told
         ),
     )
 
 # %% tags=["hide-input"]
+from itertools import combinations
+
 if curves:
     known = level["only the class shares known"]
     above = [name for name, value, _ in told if value > known]
     small = [name for name, value, used in told if used == "SGD"]
+    alike = [
+        f"{told[a][0]} and {told[b][0]}"
+        for (a, (_, one)), (b, (_, other)) in combinations(
+            enumerate(curves.values()), 2
+        )
+        if len(one) == len(other) and np.abs(one - other).max() < 0.005
+    ]
+    if alike:
+        say(f"These lines lie on each other: {'; '.join(alike)}.")
     say(
-        f"Knowing the shares alone is worth a loss of {known:.2f}. Of the {len(told)} recorded runs "
+        f"Knowing the shares alone is worth a loss of {known:.2f}. Of the {len(told)} runs drawn "
         f"**{len(above)}** ended above that"
         + (f" ({'; '.join(above)})" if above else "")
         + f". {len(small)} of all use plain descent at the report's rate, and for far fewer steps than "
@@ -722,12 +800,16 @@ else:
 # after every so many steps, *exponential* decay does so evenly, the *cosine*
 # {cite:p}`loshchilov2017sgdr` falls slowly, then fast, then slowly. *Warm-up* climbs from zero
 # first, because the first gradients of a fresh network, above all in large batches, point anywhere
-# {cite:p}`goyal2017accurate`. Robbins and Monro asked that the rates add up to infinity and their
-# squares do not {cite:p}`robbins1951stochastic`; the {term}`schedules <learning-rate schedule>` in
-# use do not go on for ever, and keep neither.
+# {cite:p}`goyal2017accurate`. With $\eta_0$ for the first rate, $t$ for the step, $r$ for the factor
+# and $k$ for the number of steps between two stairs, and $T$ for all steps, the three are
 #
 # $$\eta_t = \eta_0 r^{\lfloor t/k \rfloor}, \qquad \eta_t = \eta_0 r^{t/k}, \qquad
-# \eta_t = \eta_0 \, \frac{1 + \cos(\pi t / T)}{2} .$$
+# \eta_t = \eta_0 \, \frac{1 + \cos(\pi t / T)}{2} ,$$
+#
+# where $\lfloor \cdot \rfloor$ rounds down. Robbins and Monro showed that descent arrives if the rates
+# add up to infinity, so that no way is too long, while their squares do not, so that the noise dies
+# out {cite:p}`robbins1951stochastic`. That is said of descent without an end; the {term}`schedules
+# <learning-rate schedule>` in use stop after $T$ steps.
 
 # %%
 total = published_steps
@@ -821,15 +903,16 @@ assert meant == epochs * printed == 200
 # ```{exercise}
 # :label: gradient_descent-limit
 # Show by trying that momentum $m$ raises the limit of the learning rate from $2/L$ to $2(1+m)/L$:
-# on a parabola of curvature 4 with $m = 0.5$, find the largest stable rate to three digits.
+# on a parabola of curvature 4 with $m = 0.5$, find the largest stable rate to three digits. Call a rate
+# stable if a few thousand steps end nearer to the minimum than they began.
 # ```
 #
 # ```{solution-start} gradient_descent-limit
 # :class: dropdown
 # ```
 #
-# A rate is stable if many steps end closer to the minimum than they began; halving an interval
-# finds the border.
+# The lower end of an interval is stable, the upper one is not; the middle tells which half holds the
+# border, and halving again and again closes in on it.
 
 
 # %% tags=["solution"]
@@ -902,7 +985,7 @@ show_quiz("gradient_descent")
 # ## Summary
 #
 # - A step goes against the gradient. Batch, mini-batch and stochastic descent differ in how many
-#   examples the gradient is a mean of; noise falls with the root of that number.
+#   examples the gradient is a mean of; noise falls with the square root of that number.
 # - The steepest direction limits the rate to $2/L$, the flattest sets the time, and their quotient
 #   says how hard a loss is. Scaled inputs are the cheapest cure.
 # - Momentum adds up what stays the same; RMSprop and Adam divide by the size of past gradients. A

@@ -79,8 +79,11 @@ style(
 # %% [markdown]
 # ## What crosses it
 #
-# A split {term}`leaks <leakage>` when the same thing stands on both sides. The certificate counts
-# what does.
+# A split {term}`leaks <leakage>` when the same thing stands on both sides. Each split comes with a
+# {term}`certificate`, a table of counts that is made together with it. It says what stands on both sides:
+# *identical images*, *fields* of view (one photograph that several cells were cut from), *subjects*, and
+# *groups* of subjects. *Values in both* is how many different ones that are; the last column is the share
+# of the images of the second part that belong to one of them.
 
 # %%
 crossing = crossing_table(published.certificate)
@@ -92,14 +95,14 @@ total = sum(published.certificate["parts"]["validation"].values())
 say(
     f"Of {total:,} validation images, **{pair['subjects']['images'] / total:.0%}** show a cell "
     f"of a subject that is also trained on, **{pair['fields']['images'] / total:.0%}** a cell of "
-    f"the *same field of view*, and {pair['identical images']['images']} are byte for byte in "
-    f"the training part."
+    f"the *same field of view*. Exact copies of a training image: "
+    f"{pair['identical images']['images']}."
 )
 
 # %% [markdown]
 # This is no accident of the images at hand. The official list of C-NMC 2019 ships with the
-# package, so the report's split can be made for all of its training images without one of
-# them.
+# package: names of images, subjects and classes, and no picture. That is enough to make the report's
+# split of all its training images and to count.
 
 # %%
 official = make_split(official_cells(), "image")
@@ -124,7 +127,8 @@ say(
 #
 # {term}`Subjects <subject>` are dealt out whole, so that class shares come out as equal as possible
 # (`StratifiedGroupKFold` of scikit-learn). Subjects that share cells under different names
-# count as one *group*.
+# count as one *group*. The people are dealt into as many equal folds as `folds` says: one fold is the test
+# part, one the validation part, which may choose, and the rest is trained on.
 
 # %%
 honest = make_split(cells, "group", seed=seed, folds=folds)
@@ -184,7 +188,10 @@ rows = pd.DataFrame(
 )
 show(
     plot_intervals(rows),
-    caption="Accuracy of the same random forest on different splits.",
+    caption="Accuracy of the same random forest on different splits (dot) with its 95 % interval from "
+    "drawing subject groups again (bar); no bar where a part holds a single group of a class. By image: "
+    "the validation part of the report's split; all folds: every image once. Folds are counted from 1 "
+    "here, from 0 in certificates.",
     alt="; ".join(
         f"{name}: {interval(asdict(value))}"
         for name, value in accuracy.items()
@@ -199,15 +206,18 @@ say(
     f"Split by image, the forest scores **{by_image:.1%}**; on subject groups that it has not "
     f"seen, **{by_group:.1%}**. Between folds the score moves from {min(each):.1%} to "
     f"{max(each):.1%}: one fold is one draw of a few people, and a single split can look better "
-    f"or worse than the truth by chance alone. Bars are 95 % intervals from resampling "
-    f"groups; they are left out where a part holds a single group of a class."
+    f"or worse than the truth by chance alone."
 )
+
+# %% [markdown]
+# Few images settle little. On the real ones, all of them, the question is answered where
+# [two systems are compared on the same images](uncertainty.ipynb).
 
 # %% [markdown]
 # ## The certificate
 #
 # Each split carries a certificate: what the parts hold, what crosses them, and a hash of who
-# is where. Training refuses data without one, or with one that was made for other data.
+# is where: a fingerprint that changes as soon as one image changes its part. Training refuses data without one, or with one that was made for other data.
 
 # %%
 signed = ("dataset", "protocol", "settings", "data", "hash")

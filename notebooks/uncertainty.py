@@ -57,8 +57,10 @@ from alllib.tables import interval, style
 # ## The example
 #
 # The forest on nineteen numbers, each image scored once by a forest that has not seen its subject
-# group. Its predictions on the real images are kept with the book; the same code runs here on the
-# images at hand.
+# group: one person, or several subject names that share cells (see [splitting](splitting.ipynb)), so
+# that there are fewer groups than subjects. Its predictions on the real images are kept with the book;
+# the same code runs here on the images at hand. The predictions of all folds are put together, *pooled*,
+# so that each image is scored once.
 
 # %%
 set_style()
@@ -94,9 +96,15 @@ say(
 # %% [markdown]
 # ## By image or by subject
 #
-# If cells were independent, the interval could be drawn from images. Cells of one person resemble
-# each other: where the forest errs on one, it errs on the next. The *intraclass correlation* says
-# how much.
+# A *95 % interval* is made by a procedure whose result contains the true value in that share of studies. One
+# procedure is the *bootstrap*: draw as many of the scored images again, with replacement, so that some come twice
+# and some not at all; compute the accuracy of this draw; repeat it a few thousand times. The
+# *percentile* interval leaves out one fortieth of these accuracies at either end.
+#
+# If cells were independent, images could be drawn so. Cells of one person resemble each other: where the
+# forest errs on one, it errs on the next. Then whole subject groups must be drawn. The third interval of
+# the table, *corrected*, takes care of there being few groups as well; how, and why that is needed, is
+# the matter of a section below.
 
 # %%
 from dataclasses import asdict
@@ -121,6 +129,10 @@ rows = [(*key, interval(value)) for key, value in found.items()]
 columns = ["images", "interval", "accuracy (95 % interval)"]
 style(pd.DataFrame(rows, columns=columns), "One accuracy, three intervals.")
 
+# %% [markdown]
+# The *intraclass correlation* says how alike right and wrong answers are within a group: 0 if an error on
+# one cell says nothing of the next cell of the same group, 1 if a group is all right or all wrong.
+
 # %%
 alike = within_correlation(example)
 style(alike, f"How alike right answers within a group are, {origin}.")
@@ -131,17 +143,18 @@ width = {
     for _, how in list(found)[:3]
 }
 people = alike.groups.sum()
+wider = width["groups are drawn"] / width["images are drawn"]
 say(
-    f"The interval by group is **{width['groups are drawn'] / width['images are drawn']:.0f} times** "
-    f"as wide as that by image: {len(example):,} images say as much as a far smaller number of "
-    f"independent ones, because they come from {people} groups of subjects."
+    f"The interval by group is **{wider:.0f} times** as wide as that by image. A width shrinks with the "
+    f"square root of the number of images, so the {len(example):,} images say as much as about "
+    f"{len(example) / wider**2:.0f} independent ones, because they come from {people} groups of subjects."
 )
 
 # %% [markdown]
 # ## Accuracy per subject
 #
 # One accuracy hides who is served badly. Each mark is one {term}`subject`; its interval says how well the
-# accuracy on *this* subject is known, nothing of the next one.
+# accuracy on *this* subject is known, nothing of the next one. Subjects are counted here, not groups.
 
 # %%
 from alllib.uncertainty import subject_accuracy
@@ -154,7 +167,8 @@ told = [
 ]
 show(
     plot_subjects(table),
-    caption=f"Accuracy on the cells of each subject, {origin}.",
+    caption=f"Accuracy on the cells of each subject, {origin}. Upright line: 95 % interval of one "
+    "subject, as if its cells were independent; dashed: accuracy on all cells of the class.",
     alt="; ".join(told) + ".",
 )
 
@@ -174,7 +188,8 @@ say(
 # %% [markdown]
 # ## How few people there are
 #
-# The official list says how many subjects stand behind each {term}`fold`, without a single image.
+# The official list of the images says how many subjects stand behind each {term}`fold`; no image is needed
+# for that.
 
 # %%
 official = official_cells()
@@ -198,7 +213,7 @@ names = held.subject.value_counts()
 say(
     f"All {fewest[1]} images of **{fewest[0]}** come from **{len(names)} subjects**: "
     + ", ".join(f"{name} ({count} images)" for name, count in names.items())
-    + f". A specificity measured there is a statement about {len(names)} people, however many cells "
+    + f". A specificity, the share of right answers on healthy cells, that is measured there is a statement about {len(names)} people, however many cells "
     "they gave. No statistics turns that into more."
 )
 
@@ -207,7 +222,19 @@ say(
 #
 # A 95 % interval should contain the true value in that share of studies. That can be tried: make up
 # studies with a known truth, with groups as uneven as the real ones and right answers as alike
-# within a group as those above, and count.
+# within a group as those above, and count. How often an interval holds the truth is its *coverage*. Four
+# procedures are tried:
+#
+# - **percentiles of the group bootstrap**, as above;
+# - **bootstrap, corrected for bias and acceleration**: the same draws, but the two limits are moved where
+#   the draws lie to one side of the value, or scatter more on one side of it;
+# - **t interval of the log odds**: the accuracy $a$ is turned into $\ln \frac{a}{1 - a}$, so that no limit
+#   falls below 0 or above 1. From the differences between groups comes the spread, by a straight-line
+#   approximation (*linearised*), and the interval reaches to both sides by a multiple of it. The multiple
+#   is the quantile of *Student's t*, a bell curve with heavier tails the fewer groups there are; its
+#   *degrees of freedom* say how few;
+# - the same with **groups left out in turn** (the *jackknife*): the spread comes from how much the accuracy
+#   changes when one group is missing.
 
 # %%
 kept = read_study("coverage", "cnmc2019")
@@ -217,7 +244,8 @@ if kept:
     told = [f"{r.method} {r.coverage:.1%}" for r in worst.itertuples()]
     show(
         plot_coverage(table, METHODS),
-        caption="Coverage of four intervals; numbers are groups of ALL + HEM.",
+        caption="Coverage of four intervals, from studies made up with a known truth. Below: number of "
+        "groups of ALL + HEM. Upright lines: how far the count of studies may be off.",
         alt="Lowest coverage: " + ", ".join(told) + ".",
     )
 
@@ -244,8 +272,8 @@ if kept:
     )
 
 # %% [markdown]
-# How alike answers within a group are was estimated from few groups, so it may well be more. Does
-# the t interval still hold?
+# The made-up studies were given the correlation within groups that was measured above. It was measured
+# on few groups, and the true one may be larger. Does the t interval hold then, too?
 
 # %% tags=["hide-input"]
 from alllib.coverage import simulate_coverage
@@ -287,9 +315,13 @@ simulated = coverage_table(
     group_sizes(cells), here, groups=few, repeats=studies
 )
 shown = simulated.pivot(index="design", columns="method", values="coverage")
+shown = shown.loc[[f"{n} + {n}" for n in few], list(METHODS)]
+sure = 0.95  # coverage that the intervals promise
+off = 1.96 * (sure * (1 - sure) / studies) ** 0.5
 style(
-    shown.loc[[f"{n} + {n}" for n in few], list(METHODS)].reset_index(),
-    f"Coverage in {studies} made-up studies, groups of this page.",
+    shown.rename(columns=METHODS).reset_index(),
+    f"Coverage in {studies} made-up studies, groups of this page. With so many studies a coverage of "
+    f"{sure} is counted to about {off:.2f} either way.",
 )
 
 # %% [markdown]
@@ -297,7 +329,11 @@ style(
 #
 # Two intervals that overlap do not show that two systems are alike: both were tried on the same
 # people. The interval of the difference is again that of Student's t, groups left out in turn. A
-# test changes the sign of each group's difference, as if the two systems had changed places there.
+# test changes the sign of some groups' differences at random, as if the two systems had changed places
+# there: *p* is the share of such patterns of signs whose total difference is at least as large as the one
+# found. The two answer different questions. The test asks whether the systems differ at all; it is sure
+# where nearly all groups differ the same way. The interval asks by how much they would differ on other
+# people; it is wide where some groups differ much and others little.
 
 # %%
 from alllib.uncertainty import compare_paired
@@ -318,7 +354,7 @@ compared = {name: compare_paired(*pair) for name, pair in pairs.items()}
 
 
 def tell_p(p):
-    """Three decimals; less is more than so many patterns of signs can tell."""
+    """Three decimals; the patterns of signs that are tried cannot tell less."""
     least = 0.001
     return f"below {least}" if p < least else f"{p:.3f}"
 
@@ -336,7 +372,10 @@ rows = [
     }
     for name, c in compared.items()
 ]
-style(pd.DataFrame(rows), f"Paired comparisons, {origin}.")
+style(
+    pd.DataFrame(rows),
+    f"Paired comparisons, {origin}. Only the first, only the second right: numbers of images.",
+)
 
 # %% tags=["hide-input"]
 leak, gain = compared.values()
@@ -380,10 +419,19 @@ say(
 # %% [markdown]
 # ## Calibration
 #
-# Does a probability of four fifths come true four times in five? The *reliability curve* compares the two,
-# the *expected {term}`calibration` error* is their mean distance. One number, the *{term}`temperature`*, makes all
-# probabilities less or more sure without changing any decision. It is fitted on the validation part;
-# the functions refuse any other.
+# Does a probability of four fifths come true four times in five? The *confidence* of an answer is the probability
+# of the class that was chosen. Images of like confidence are put into one bin, and the *reliability curve*
+# shows the share of right answers in each bin by its mean confidence. Above the diagonal a system is
+# right more often than it says, below it is too sure of itself. The *expected calibration error* is
+# the mean distance of the two, each bin counted by its images.
+#
+# One number, the *{term}`temperature`* $T$, makes all probabilities less sure ($T > 1$) or more sure
+# ($T < 1$):
+#
+# $$p_c \;\rightarrow\; \frac{p_c^{1/T}}{\sum_d p_d^{1/T}}$$
+#
+# for each class $c$, with the sum over all classes $d$. The largest probability stays the largest, so no
+# decision changes. $T$ is fitted on the validation part; the functions refuse any other.
 
 # %%
 from alllib.splits import make_split
@@ -405,7 +453,8 @@ curves = {
 errors = fitted["errors"]
 show(
     plot_reliability(curves),
-    caption=f"Reliability on the test part, {'real images' if kept else 'images of this page'}.",
+    caption=f"Reliability on the test part, {'real images' if kept else 'images of this page'}. Above the "
+    "diagonal: right more often than said.",
     alt="Calibration error before and after: "
     + " and ".join(interval(errors[when]) for when in ("before", "after")),
 )
@@ -425,6 +474,22 @@ for title, fit in (
             f"before, **{test['after']['value']:.3f}** after: "
             + ("it carried over." if better else "it did not carry over.")
         )
+before = curves["as predicted"]
+gap = (
+    (before.accuracy - before.confidence)
+    @ before.images
+    / before.images.sum()
+)
+say(
+    f"On the test part of the figure the forest is right {100 * abs(gap):.1f} points "
+    f"{'more' if gap > 0 else 'less'} often than it says, on average; the temperature makes it "
+    f"{'less' if fitted['temperature'] > 1 else 'more'} sure, "
+    + (
+        "which is the wrong way here."
+        if (gap > 0) == (fitted["temperature"] > 1)
+        else "which is the right way."
+    )
+)
 if kept:
     counts = kept.found["groups"]
     say(
@@ -438,7 +503,10 @@ if kept:
     )
 
 # %% [markdown]
-# The same with recorded networks: their runs keep the predictions of both parts.
+# The same with recorded networks: their runs keep the predictions of both parts. The name of a run ends
+# with its fold and its seed. Where the test part holds a single group of a class, no interval can be
+# drawn. A calibration error cannot be below zero, and images that are drawn again scatter about the
+# curve, which adds to the distance: its intervals lie too high, and may even lie above the value itself.
 
 # %% tags=["hide-input"]
 from alllib.calibration import part_predictions
@@ -451,10 +519,16 @@ trained = [
     and record.run["recipe"] == "unnithan2021-2x2"
     and record.run["scored"] == "test"
 ]
-rows = []
+rows, helped, reached = [], 0, 0
 for record in trained:
     fit = calibrate(part_predictions(record), "ALL")
     threshold = fit["thresholds"][-1]
+    before, after = (
+        fit["errors"][when]["value"] for when in ("before", "after")
+    )
+    helped += after < before
+    on_test = threshold["test"]["sensitivity"]["value"]
+    reached += on_test >= threshold["validation"]["sensitivity"]
     rows.append(
         {
             "run": record.run["id"],
@@ -470,11 +544,19 @@ for record in trained:
 caption = "Calibration and the sensitivity of a chosen threshold, recorded networks."
 style(pd.DataFrame(rows), caption if rows else "No recorded network.")
 
+# %% tags=["hide-input"]
+if rows:
+    say(
+        f"The temperature lowered the calibration error of the test part in **{helped} of {len(rows)}** "
+        f"runs, and the sensitivity of the validation part was reached on the test part in "
+        f"**{reached} of {len(rows)}**."
+    )
+
 # %% [markdown]
 # ## A threshold is chosen, too
 #
-# One half is no law. A threshold for the largest balanced accuracy, or for a wanted {term}`sensitivity`, is
-# chosen on the validation part and then tried on the test part, once.
+# One half is no law. A {term}`threshold` for the largest balanced accuracy, which is the mean of
+# {term}`sensitivity` and {term}`specificity`, or for a wanted sensitivity, is chosen on the validation part and then tried on the test part, once.
 
 # %%
 rows = [
@@ -505,8 +587,9 @@ say(
 # %% [markdown]
 # ## Another seed
 #
-# The same run with another seed is another draw. Its deviation, too, is known only as well as the
-# number of seeds allows.
+# The same run with another seed is another draw. How far such draws lie apart is told by the standard
+# deviation of their accuracies, and this, too, is known only as well as the number of seeds allows: it
+# has an interval of its own.
 
 # %%
 from alllib.agreement import kept_spread
@@ -521,12 +604,15 @@ table = [
         "split": row["protocol"],
         "seeds": row["spread"]["seeds"],
         "mean accuracy": row["spread"]["mean"],
-        "deviation": row["spread"]["deviation"],
-        "its interval": f"{row['spread']['low']:.4f} to {row['spread']['high']:.4f}",
+        "deviation": f"{row['spread']['deviation']:.4f}",
+        "its interval": "{low:.4f} to {high:.4f}".format(**row["spread"]),
     }
     for row in rows
 ]
-style(pd.DataFrame(table), "Recorded: deviation between seeds, real images.")
+style(
+    pd.DataFrame(table),
+    "Recorded: standard deviation of the accuracy between seeds, with its 95 % interval, real images.",
+)
 
 # %%
 if rows:
@@ -535,7 +621,7 @@ if rows:
     }
     show(
         plot_seeds(found),
-        caption="Accuracy of each seed; everything else is the same.",
+        caption="Accuracy of each seed; everything else is the same. Black bar: mean of a row.",
         alt="; ".join(
             f"{row['title']}, {row['protocol']}: deviation {row['spread']['deviation']:.4f}"
             for row in rows
@@ -549,21 +635,26 @@ if rows:
 #
 # 1. A run that was done otherwise than published (data, split, input, {term}`epochs <epoch>`, pictures, initial
 #    weights) confirms nothing and contradicts nothing.
-# 2. The tolerance is the root of the sum of three squares: half of our interval by subject group,
-#    on the side of the published value; half of the binomial interval of the published value on its
-#    scored images, as no source gives one; and $\sqrt{2}\,t\,s$, where $s$ is the deviation between
-#    seeds, $t$ the quantile of Student's $t$ for the number of seeds, and $\sqrt 2$ stands there
-#    because both results are one seed each.
+# 2. The tolerance has three parts, for people, images and seeds:
+#
+#    $$\text{tolerance} = \sqrt{h_{\text{ours}}^2 + h_{\text{published}}^2 + 2\, t^2 s^2} .$$
+#
+#    $h_{\text{ours}}$ is half of our interval by subject group, on the side of the published value;
+#    $h_{\text{published}}$ half of the interval that the published value would have if its scored images
+#    were independent (the binomial one), as no source gives an interval; $s$ the deviation between seeds,
+#    and $t$ the quantile of Student's $t$ for the number of seeds. The last part counts twice: both results
+#    are one seed each.
 # 3. A larger difference is *different*; one within the tolerance is *the same*, unless the tolerance
 #    is wider than a limit: then the honest answer is *cannot tell*, as it is without an interval of
 #    ours, without the number of scored images, or without a deviation between seeds.
 #
 # Why so: the squares add up because people, images and seeds err independently. Twice the seed
 # deviation alone would call two runs different that merely saw other people; the interval alone
-# would forget the seed. The limit is there so that the very difference that this book is about never
-# counts as none. The published interval is the least possible one, since its images were not
-# independent either: the rule is strict rather than kind. Where both results were scored on the very
-# same images, who was scored plays no part, and the seeds alone make the tolerance.
+# would forget the seed. The limit is there so that what a split by image adds, which this book is about,
+# is never small enough to count as nothing. $h_{\text{published}}$ is as small as it can be, since the
+# images of the source were not independent either: the rule calls two results *different* too soon rather
+# than too late. Where both results were scored on the very same images, who was scored plays no part, and
+# the seeds alone make the tolerance.
 # `alllib.uncertainty.same_result` is this rule.
 
 # %% tags=["hide-input"]
@@ -585,8 +676,8 @@ if spread:
     say(
         f"The deviation between seeds is {spread.deviation:.4f} ({spread.origin}): with "
         f"{spread.seeds} seeds its part of the tolerance is "
-        f"{100 * spread.half:.1f} points. No other network was repeated, so it stands for all, also "
-        "for larger ones that were trained for longer."
+        f"{100 * spread.half:.1f} points. Of the rows above it is the one with the widest part, and it "
+        "stands for all networks, also for larger ones that were trained for longer."
     )
 
 # %% [markdown]
@@ -618,12 +709,13 @@ if score:
 from alllib.agreement import same_result
 from alllib.comparison import deviation_table
 
-judged = []
+judged, otherwise = [], 0
 for record in (r for r in list_records() if r.recorded):
     run, published = record.run, record.run["recipe_text"]["published"]
     if "accuracy" not in published:
         continue  # a variant: nothing was published for it
     other = deviation_table(record).query("same == 'no'").setting.tolist()
+    otherwise += bool(other)
     ours = accuracy_interval(record.predictions)
     verdict = same_result(
         published["accuracy"],
@@ -655,6 +747,24 @@ caption = "The rule, applied to the recorded runs."
 style(pd.DataFrame(rows), caption if rows else "There is no recorded run.")
 
 # %% tags=["hide-input"]
+flat = [
+    record.run["id"]
+    for record, *_ in judged
+    if record.predictions.filter(like="p_").idxmax(axis=1).nunique() == 1
+]
+if judged:
+    untold = sum(verdict.verdict == "cannot tell" for *_, verdict in judged)
+    say(
+        f"Of {len(judged)} runs the rule cannot tell **{untold}**; {otherwise} were done otherwise than "
+        "published, so that their numbers, near or far, say nothing for or against the source. What each "
+        "run shows for itself stands in the chapter of its system."
+        + (
+            f" {len(flat)} give the same answer to every image: their accuracy is the share of that class, "
+            f"and their intervals tell how that share varies between groups ({', '.join(flat)})."
+            if flat
+            else ""
+        )
+    )
 held = [
     (count, label, ours)
     for record, _, ours, _ in judged
@@ -709,14 +819,29 @@ say(
 # ```{exercise}
 # :label: statistics-groups
 # How many groups of each class would you need for an interval half as wide as that of six? Use
-# `coverage_table` with other numbers of groups.
+# `coverage_table` with other numbers of groups and `methods=("jackknife",)`.
 # ```
 #
-# ```{solution} statistics-groups
+# ```{solution-start} statistics-groups
 # :class: dropdown
-# About four times as many if the interval were that of many groups; fewer here, since the quantile
-# of Student's t shrinks as well. `coverage_table(group_sizes(cells), here, groups=(6, 12, 24))`
-# gives the widths.
+# ```
+#
+# About four times as many if the spread alone counted, as it shrinks with the square root of the number
+# of groups; fewer here, since the quantile of Student's t shrinks as well. In the column `width` look for
+# half of what six groups have.
+
+# %% tags=["solution"]
+tried = coverage_table(
+    group_sizes(cells),
+    here,
+    groups=(6, 12, 18, 24),
+    methods=("jackknife",),
+    repeats=studies,
+)
+style(tried[["design", "width"]], "Mean width of the interval.")
+
+# %% [markdown]
+# ```{solution-end}
 # ```
 #
 # ```{exercise}

@@ -93,12 +93,12 @@ def pool_loops(image, window, *, stride=None, padding="valid", kind="max"):
 
 
 def pool(image, window, *, stride=None, padding="valid", kind="max"):
-    """The same without loops."""
+    """Maximum or mean of each tile and channel; stride None: the window."""
     stride = stride or window
-    if padding == "same":
+    if padding == "same":  # nanmax and nanmean pass over what was added
         image = pad(image, window, stride, value=np.nan)
     tiles = sliding_window_view(image, (window, window), axis=(0, 1))
-    tiles = tiles[::stride, ::stride]
+    tiles = tiles[::stride, ::stride]  # (row, column, channel, down, across)
     return {"max": np.nanmax, "mean": np.nanmean}[kind](tiles, axis=(3, 4))
 
 

@@ -20,12 +20,17 @@ BOX = "#D55E00"
 
 
 def _grid(axis: Axes, values: np.ndarray, title: str, *, form: str = "{:.0f}", size: float = 8,
-          colours: str = "gray") -> None:  # fmt: skip
-    """A small matrix as coloured squares with its numbers."""
+          signed: bool = False) -> None:  # fmt: skip
+    """A small matrix as coloured squares with its numbers: grey levels, or, where signs matter,
+    blue below zero, white at zero and red above."""
     least, most = float(values.min()), float(values.max())
-    axis.imshow(values, cmap=colours, vmin=least, vmax=most if most > least else least + 1)
+    if signed:
+        most = max(abs(least), abs(most)) or 1
+        least = -most
+    axis.imshow(values, cmap="RdBu_r" if signed else "gray", vmin=least,
+                vmax=most if most > least else least + 1)  # fmt: skip
     for (row, column), value in np.ndenumerate(values):
-        dark = (value - least) < 0.5 * (most - least)
+        dark = abs(value) > 0.6 * most if signed else (value - least) < 0.5 * (most - least)
         axis.text(column, row, form.format(value), ha="center", va="center", fontsize=size,
                   color="white" if dark else "black")  # fmt: skip
     axis.set_title(title, fontsize=9)
@@ -51,12 +56,12 @@ def plot_numbers(image: np.ndarray, top: int, left: int, side: int) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(1, 2, figsize=(7.8, 3.9), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.7), layout="constrained")
     axes[0].imshow(image, cmap="gray", vmin=0, vmax=255)
     axes[0].set(xticks=[], yticks=[])
     axes[0].set_title(f"{image.shape[0]} x {image.shape[1]} pixels", fontsize=9)
     _box(axes[0], top, left, side)
-    _grid(axes[1], image[top : top + side, left : left + side], "the numbers in the box", size=7)
+    _grid(axes[1], image[top : top + side, left : left + side], "the numbers in the box")
     return figure
 
 
@@ -79,14 +84,14 @@ def plot_slide(
     row, column = place
     side = kernel.shape[0]
     tile = image[row : row + side, column : column + side]
-    figure, axes = plt.subplots(1, 4, figsize=(9, 2.7), layout="constrained",
+    figure, axes = plt.subplots(1, 4, figsize=(7.4, 2.5), layout="constrained",
                                 width_ratios=(len(image), side, side, len(found)))  # fmt: skip
     _grid(axes[0], image, "image")
     _box(axes[0], row, column, side)
-    _grid(axes[1], kernel, "filter", form="{:g}")
-    _grid(axes[2], tile * kernel, f"products, sum {np.sum(tile * kernel):.0f}", form="{:.0f}",
-          size=7)  # fmt: skip
-    _grid(axes[3], found, "map")
+    _grid(axes[1], kernel, "filter", form="{:g}", signed=True)
+    products = tile * kernel
+    _grid(axes[2], products, f"products,\nsum {products.sum():.0f}", signed=True)
+    _grid(axes[3], found, "map", signed=True)
     _box(axes[3], row, column, 1)
     return figure
 
@@ -141,7 +146,7 @@ def plot_maps(image: np.ndarray, maps: Mapping[str, np.ndarray], *, columns: int
     matplotlib.figure.Figure
     """
     rows = -(-(len(maps) + 1) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(2.2 * columns, 2.45 * rows),
+    figure, axes = plt.subplots(rows, columns, figsize=(1.85 * columns, 2.1 * rows),
                                 layout="constrained", squeeze=False)  # fmt: skip
     for axis in axes.flat:
         axis.axis("off")
@@ -150,7 +155,7 @@ def plot_maps(image: np.ndarray, maps: Mapping[str, np.ndarray], *, columns: int
     for axis, (title, found) in zip(axes.flat[1:], maps.items(), strict=False):
         most = float(np.abs(found).max()) or 1
         axis.imshow(found, cmap="RdBu_r", vmin=-most, vmax=most)
-        axis.set_title(f"{title}, {found.shape[0]} x {found.shape[1]}", fontsize=9)
+        axis.set_title(title, fontsize=9)
     return figure
 
 
@@ -174,7 +179,7 @@ def plot_costs(names: Sequence[str], weights: Sequence[int], operations: Sequenc
         axis.barh(places + shift, 100 * np.asarray(values) / np.sum(values), 0.38,
                   color=SERIES[place], hatch=("", "///")[place], edgecolor="white",
                   label=title)  # fmt: skip
-    axis.set_yticks(places, names, fontsize=8)
+    axis.set_yticks(places, names, fontsize=9)
     axis.invert_yaxis()
     axis.set(xlabel="share of the network's total (%)")
     axis.margins(y=0.01)
@@ -198,17 +203,17 @@ def plot_shifts(
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(1, 2, figsize=(8.6, 4.1), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(7.4, 4.1), layout="constrained")
     for axis, curves, title in zip(axes, (left, right), titles, strict=True):
         for place, (name, values) in enumerate(curves.items()):
             axis.plot(range(len(values)), values, color=SERIES[place], linestyle=DASHES[place],
                       marker=MARKERS[place], markersize=5, label=name)  # fmt: skip
         axis.set(xlabel="shift in pixels", ylim=(-0.03, None))
-        axis.set_title(title, fontsize=9)
+        axis.set_title(title, fontsize=10)
         axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.legend(frameon=False, fontsize=8, ncols=2, loc="upper center",
+        axis.legend(frameon=False, fontsize=9, ncols=2, columnspacing=1, loc="upper center",
                     bbox_to_anchor=(0.5, -0.18))  # fmt: skip
-    axes[0].set_ylabel("change as a share of the map")
+    axes[0].set_ylabel("change (1: as long as the map itself)")
     return figure
 
 
@@ -228,7 +233,7 @@ def plot_field(slopes: np.ndarray, box: tuple[int, int], field: int) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(1, 2, figsize=(8.2, 3.7), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.5), layout="constrained")
     shown = np.ma.masked_equal(slopes, 0)
     most = float(slopes.max())
     axes[0].set_facecolor("white")

@@ -7,15 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 __all__ = ["plot_fit", "plot_lines", "plot_parabolas", "plot_paths", "plot_threshold"]
 
 # Okabe and Ito's palette; markers and dashes tell series apart without colour.
-_SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = ("o", "s", "D", "^", "v", "P", "X")
-_DASHES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (6, 2)))
+_SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
+           "#777777")  # fmt: skip
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+_DASHES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (6, 2)),
+           (0, (2, 2)))  # fmt: skip
 
 
 def _contours(axis: Axes, loss: Callable, window: Sequence[float]) -> None:
@@ -50,7 +53,7 @@ def plot_fit(x, y, loss: Callable, best, *, window: Sequence[float], names: Sequ
     -------
     matplotlib.figure.Figure
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
     left.plot(x, y, "o", color=_SERIES[0], markersize=4, alpha=0.6, label="a nucleus")
     ends = np.array([x.min(), x.max()])
     left.plot(ends, best[0] + best[1] * ends, color=_SERIES[1], linewidth=2, label="best line")
@@ -93,7 +96,7 @@ def plot_paths(
     columns = min(len(paths), 3)
     rows = -(-len(paths) // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(2.9 * columns, 2.7 * rows + 0.2), squeeze=False, sharex=True,
+        rows, columns, figsize=(2.4 * columns, 2.5 * rows + 0.2), squeeze=False, sharex=True,
         sharey=True, layout="constrained",
     )  # fmt: skip
     for axis in axes.flat[len(paths) :]:
@@ -136,9 +139,10 @@ def plot_lines(
     -------
     matplotlib.figure.Figure
     """
-    figure, axis = plt.subplots(figsize=(7.6, 3.5), layout="constrained")
+    figure, axis = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
     axis.set(xlabel=labels[0], ylabel=labels[1], xscale=scales[0], yscale=scales[1])
-    _few_ticks(axis, [x for x, _ in lines.values()])
+    _few_ticks(axis.xaxis, [x for x, _ in lines.values()])
+    _few_ticks(axis.yaxis, [y for _, y in lines.values()])
     for place, (title, (x, y)) in enumerate(lines.items()):
         axis.plot(
             x, y, color=_SERIES[place % len(_SERIES)], linestyle=_DASHES[place % len(_DASHES)],
@@ -149,20 +153,20 @@ def plot_lines(
         axis.axhline(level, color="#555555", linewidth=1)
         axis.annotate(text, (1, level), xycoords=("axes fraction", "data"), fontsize=8, ha="right",
                       va="bottom", color="#333333")  # fmt: skip
-    figure.legend(*axis.get_legend_handles_labels(), frameon=False, fontsize=8.5,
+    figure.legend(*axis.get_legend_handles_labels(), frameon=False, fontsize=9,
                   loc="outside right center")  # fmt: skip
     return figure
 
 
-def _few_ticks(axis: Axes, values: Sequence[Sequence[float]]) -> None:
+def _few_ticks(axis: Axis, values: Sequence[Sequence[float]]) -> None:
     """Ticks at 1, 2 and 5 on a logarithmic axis that has few powers of ten."""
-    if axis.get_xscale() != "log":
-        axis.xaxis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10)))
+    if axis.get_scale() != "log":
+        axis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10)))
         return
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_minor_formatter(NullFormatter())
     if max(map(max, values)) < 300 * min(map(min, values)):
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
 
 
 def plot_parabolas(paths: Mapping[str, np.ndarray], *, curvature: float) -> Figure:
@@ -179,7 +183,7 @@ def plot_parabolas(paths: Mapping[str, np.ndarray], *, curvature: float) -> Figu
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(1, len(paths), figsize=(2.3 * len(paths), 2.6), sharey=True,
+    figure, axes = plt.subplots(1, len(paths), figsize=(1.8 * len(paths), 2.6), sharey=True,
                                 layout="constrained")  # fmt: skip
     reach = 2.1 * abs(next(iter(paths.values()))[0])
     grid = np.linspace(-reach, reach, 101)
@@ -214,7 +218,7 @@ def plot_threshold(rates, found, *, threshold: float, start: float) -> Figure:
     axis.axvline(threshold, color=_SERIES[1], linestyle="--", linewidth=2,
                  label="two over the largest curvature")  # fmt: skip
     axis.axhline(start, color="#555555", linestyle=":", label="loss before the first step")
-    axis.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="loss")
+    axis.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="loss above the least")
     axis.set_ylim(min(found) / 2, 30 * start)
     axis.legend(frameon=False, fontsize=9, loc="upper left")
     return figure
