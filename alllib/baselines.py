@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from .datasets import is_own
 from .errors import DataError, SplitError, suggest
 from .features import COLOURS, CORNER, FEATURES, describe_colours, describe_images
 from .splits import Split, check_certificate, scored_part
@@ -102,13 +103,19 @@ def baselines_for(dataset: str) -> list[Baseline]:
     DataError
         When there is none.
     """
-    found = [entry for entry in BASELINES.values() if dataset in entry.datasets]
+    found = [entry for entry in BASELINES.values() if _kind(dataset) in entry.datasets]
     if not found:
         raise DataError(
             f"There is no baseline for the data set {dataset!r}.",
             remedy=suggest(dataset, _DESCRIBE),
         )
     return found
+
+
+def _kind(dataset: str) -> str:
+    """The data set whose systems serve: a reader's images are described by colours alone, because
+    nothing is known of what they show."""
+    return _SUBTYPES[0] if is_own(dataset) else dataset
 
 
 def measure_numbers(cells: pd.DataFrame) -> pd.DataFrame:
@@ -131,7 +138,7 @@ def measure_numbers(cells: pd.DataFrame) -> pd.DataFrame:
     """
     dataset = cells.attrs.get("dataset", "")
     baselines_for(dataset)
-    return _DESCRIBE[dataset](cells).set_index(cells.image.to_numpy()).rename_axis("image")
+    return _DESCRIBE[_kind(dataset)](cells).set_index(cells.image.to_numpy()).rename_axis("image")
 
 
 def predict_baseline(

@@ -63,6 +63,7 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("alllib").setLevel(logging.INFO)
     try:
+        _load_extensions(given)
         return given.command(given) or 0
     except AlllibError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -72,9 +73,26 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         return 130
 
 
+def _load_extensions(given: argparse.Namespace) -> None:
+    if not given.extensions:
+        return
+    if given.command is _run_notebook:
+        raise ParameterError(
+            "`--with` has no effect on a notebook, which runs in a process of its own.",
+            where="--with",
+            remedy="Call `alllib.extensions.load_extension` in the notebook.",
+        )
+    from .extensions import load_extension
+
+    for path in given.extensions:
+        load_extension(path)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="alllib", description=__doc__.split("\n")[0])
     parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--with", dest="extensions", metavar="FILE.py", action="append", default=[],
+                        help="register data sets and networks of your own first")  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_data(commands.add_parser("data", help="make, fetch or check a data set"))
     _add_run(commands.add_parser("run", help="run one notebook"))
@@ -140,7 +158,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", help="like unnithan2021-2x2, or a variant unnithan2021-2x2.adam")
+    parser.add_argument(
+        "recipe", help="like unnithan2021-2x2, a variant unnithan2021-2x2.adam, or a file mine.toml"
+    )
     parser.add_argument("--protocol", default="honest", help="published, honest, or a name")
     parser.add_argument("--fold", type=int, help="the fold to test on (default: one is drawn)")
     parser.add_argument("--seed", type=int, default=1)
@@ -318,7 +338,7 @@ def _show_systems(given: argparse.Namespace) -> int:
 
 def _train(given: argparse.Namespace) -> None:
     from .baseline_runs import score_beside
-    from .datasets import load_cells
+    from .datasets import is_own, load_cells
     from .downloads import prepare_data
     from .fitting import Resources
     from .recipes import change_recipe, load_recipe, split_by_recipe
@@ -328,6 +348,13 @@ def _train(given: argparse.Namespace) -> None:
     recipe = load_recipe(given.recipe)
     if given.changes:
         recipe = change_recipe(recipe, "custom", _parse_changes(given.changes))
+    own = recipe.data.dataset if is_own(recipe.data.dataset) else None
+    if own and not given.data:
+        raise ParameterError(
+            f"Where the images of {own!r} lie is not said.",
+            where="--data",
+            remedy="Give the folder that holds a folder for each class: `--data FOLDER`.",
+        )
     twin = {"ball2021": "synthetic-subtypes"}.get(recipe.data.dataset, "synthetic")
     settings = RunSettings(
         input_size=given.input_size, epochs=given.epochs, samples=given.samples,
@@ -340,7 +367,7 @@ def _train(given: argparse.Namespace) -> None:
     )  # fmt: skip
     settings.filled(recipe)  # a wrong word is said before images are read
     resources.checked()
-    cells = load_cells(prepare_data(given.data or twin, images=given.images))
+    cells = load_cells(prepare_data(given.data or twin, images=given.images), own)
     check_classes(recipe, cells.attrs["dataset"])  # else the split would refuse for another reason
     split = split_by_recipe(recipe, cells, given.protocol, fold=given.fold)
     record = train_recipe(

@@ -11,7 +11,8 @@ from .backend import load_keras
 from .datasets import get_dataset
 from .layers import count_flops
 from .pools import Pool
-from .recipes import load_recipe
+from .recipes import Recipe
+from .recipes.schema import filled
 
 __all__ = ["cost_rows", "cost_table"]
 
@@ -41,7 +42,8 @@ def cost_rows(pools: Iterable[Pool]) -> list[dict]:
 
 def _row(pool: Pool) -> dict:
     run, runs = pool.run, [record.run for record in pool.records]
-    recipe, size = load_recipe(run["recipe"]), run["parameters"]["input_size"]
+    recipe = filled(Recipe, run["recipe_text"], "recipe_text.")  # also of no file of the package
+    size = run["parameters"]["input_size"]
     load_keras().utils.clear_session()
     built = build_network(
         recipe, classes=len(get_dataset(run["dataset"]).classes), input_size=size,

@@ -28,7 +28,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from .errors import DataError, ImageError, RecipeError, suggest
+from .errors import OWN_FILE, DataError, ImageError, RecipeError, suggest
 from .files import hash_json, whole_file, workspace
 from .images import check_rgb, clear_image_errors
 from .layouts import (
@@ -49,6 +49,7 @@ __all__ = [
     "data_fingerprint",
     "detect_dataset",
     "get_dataset",
+    "is_own",
     "load_cells",
 ]
 
@@ -62,7 +63,8 @@ class Dataset:
     `classes` is the order of the network's outputs and of confusion matrices (the
     alphabetical order of the class folders, as in the report); `positive` the disease;
     `protocols` the ways in which `alllib.splits` can split it; `folds` the number of images
-    of each official fold, where the organisers published it.
+    of each official fold, where the organisers published it. `fits` tells whether a folder has
+    the layout of a data set that a reader registered (`alllib.extensions`).
     """
 
     name: str
@@ -75,6 +77,7 @@ class Dataset:
     protocols: tuple[str, ...]
     list_files: Callable[[Path], pd.DataFrame]
     folds: Mapping[str, int] = field(default_factory=dict)
+    fits: Callable[[Path], bool] | None = None
 
 
 _BY_SUBJECT = ("image", "field", "subject", "group", "folds")
@@ -96,6 +99,7 @@ DATASETS = {
                 None, "", _BY_NUMBER, list_subtypes),
     )
 }  # fmt: skip
+_SHIPPED = frozenset(DATASETS)
 
 
 def get_dataset(name: str) -> Dataset:
@@ -107,8 +111,15 @@ def get_dataset(name: str) -> Dataset:
         When there is no data set of that name.
     """
     if name not in DATASETS:
-        raise RecipeError(f"There is no data set {name!r}.", remedy=suggest(name, DATASETS))
+        raise RecipeError(
+            f"There is no data set {name!r}.", remedy=f"{suggest(name, DATASETS)} {OWN_FILE}"
+        )
     return DATASETS[name]
+
+
+def is_own(name: str) -> bool:
+    """Whether a data set was registered by a reader and does not come with the package."""
+    return name in DATASETS and name not in _SHIPPED
 
 
 def detect_dataset(root: str | Path) -> str:
@@ -124,6 +135,15 @@ def detect_dataset(root: str | Path) -> str:
     manifest = read_manifest(root)
     if manifest is not None:
         return manifest["dataset"]
+    own = [entry.name for entry in DATASETS.values() if entry.fits and entry.fits(root)]
+    if len(own) > 1:
+        raise DataError(
+            f"This folder has the layout of several data sets: {', '.join(own)}.",
+            where=root,
+            remedy="Train a recipe, which names one of them; elsewhere register only one.",
+        )
+    if own:
+        return own[0]
     if folders_named(root, r"fold_\d+"):
         return "cnmc2019"
     if all(folders_named(root, label) for label in DATASETS["ball2021"].classes):
@@ -132,7 +152,7 @@ def detect_dataset(root: str | Path) -> str:
         "This folder has the layout of none of the known data sets.",
         where=root,
         remedy="C-NMC 2019 has folders fold_0, fold_1, fold_2 with all and hem in each; B-ALL "
-        "has Benign, Early, Pre and Pro. Give the folder that holds these.",
+        f"has Benign, Early, Pre and Pro. Give the folder that holds these. {OWN_FILE}",
     )
 
 

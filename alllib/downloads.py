@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from . import smears, synthetic
-from .datasets import COLUMNS, DATASETS, get_dataset
+from .datasets import COLUMNS, DATASETS, get_dataset, is_own
 from .errors import DataError, DependencyError, DiskError, FetchError, ImageError
 from .files import clear_errors, hash_json, workspace
 from .images import read_image
@@ -425,7 +425,8 @@ def prepare_data(data: str = "synthetic", *, images: int = 1000, seed: int = 201
     if data == "synthetic-subtypes":
         design = smears.SmearDesign(images=images, seed=seed)
         return smears.make_smears(_made_folder(data, design, smears.GENERATOR), design)
-    return fetch_dataset(data) if data in DATASETS else Path(data).expanduser()
+    known = data in DATASETS and not is_own(data)
+    return fetch_dataset(data) if known else Path(data).expanduser()
 
 
 def _made_folder(data: str, design: Any, generator: int) -> Path:

@@ -6,12 +6,14 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "OWN_FILE",
     "AlllibError",
     "AugmentationError",
     "ClaimError",
     "DataError",
     "DependencyError",
     "DiskError",
+    "ExtensionError",
     "FetchError",
     "ImageError",
     "NotebookError",
@@ -23,6 +25,9 @@ __all__ = [
     "TrainingError",
     "suggest",
 ]
+
+# Ends a remedy where a name may be one that a reader's own file registers.
+OWN_FILE = "What is your own needs its file first: `alllib --with FILE.py ...`."
 
 
 class AlllibError(Exception):
@@ -106,6 +111,10 @@ class NotebookError(AlllibError):
 
 class DiskError(AlllibError):
     """The disk is full or a folder cannot be written."""
+
+
+class ExtensionError(AlllibError):
+    """A file of a reader's own cannot be loaded, or registers what cannot be used."""
 
 
 class DependencyError(AlllibError):

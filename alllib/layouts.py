@@ -5,10 +5,11 @@ What must be read from the files themselves is added in `alllib.datasets`.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +28,7 @@ __all__ = [
     "image_number",
     "images_in",
     "list_ball",
+    "list_classes",
     "list_cnmc",
     "list_subtypes",
     "list_synthetic",
@@ -35,6 +37,7 @@ __all__ = [
     "subject_groups",
 ]
 
+_log = logging.getLogger(__name__)
 SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".webp")
 CNMC_NAME = re.compile(r"UID_(?P<subject>[Hh]?\d+)_(?P<field>\d+)_(?P<cell>\d+)_(?P<label>all|hem)")
 BALL_NAME = re.compile(r"WBC-(?:Malignant-)?(?P<label>Benign|Early|Pre|Pro)-(?P<number>\d+)")
@@ -283,6 +286,118 @@ def list_ball(root: Path) -> pd.DataFrame:
                 rows.append(dict(image=path.stem, path=path, label=label))
     _require(rows, root, "B-ALL", "Original/Benign, Early, Pre and Pro")
     return pd.DataFrame(rows).assign(subject=None, group=None, field=None, fold=None)
+
+
+def list_classes(root: Path, classes: Sequence[str], subjects: str | None = None) -> pd.DataFrame:
+    """Rows of a reader's own images: a folder for each class, directly below `root`.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+    classes : sequence of str
+        Names of the folders.
+    subjects : str, optional
+        Name of a CSV file below `root` with the columns `image` (`<class>/<file>`), `subject`
+        and, where some subjects belong together, `group`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `image` is `<class>/<file without ending>`; `subject` and `group` are missing where no
+        file names them.
+
+    Raises
+    ------
+    DataError
+        When a class folder lacks or is empty, images lie elsewhere, or the CSV file cannot be
+        read, lacks an image, names one twice or one that is not there.
+    """
+    rows = []
+    for label in classes:
+        folder = root / label
+        require_folder(folder)
+        paths = list(images_in(folder))
+        if not paths:
+            raise DataError(
+                "This class folder holds no image.",
+                where=folder,
+                remedy=f"Put its images there ({', '.join(SUFFIXES)}), or leave the class out.",
+            )
+        rows += [dict(image=f"{label}/{p.stem}", path=p, label=label) for p in paths]
+    _no_others(root, classes)
+    table = pd.DataFrame(rows).assign(field=None, fold=None)
+    if subjects is None:
+        _log.warning(
+            "No file names the subjects of %s: whether one person stands in two parts cannot be "
+            "known. Only protocol 'image' is possible, and it may promise too much.", root.name,
+        )  # fmt: skip
+        return table.assign(subject=None, group=None)
+    named = _read_subjects(root / subjects)
+    keys = [path.relative_to(root).as_posix() for path in table.path]
+    _same_images(keys, named.index, root / subjects)
+    named = named.loc[keys].reset_index(drop=True)
+    return table.assign(subject=named.subject, group=named.group)
+
+
+def _no_others(root: Path, classes: Sequence[str]) -> None:
+    """Refuse images that would be left out in silence."""
+    below = [folder for label in classes for folder in folders_named(root / label, ".*", depth=0)]
+    beside = [folder for folder in folders_named(root, ".*", depth=0) if folder.name not in classes]
+    for folder in [root, *beside, *below]:
+        if any(images_in(folder)):
+            raise DataError(
+                f"Images lie in a folder that is none of the classes {', '.join(classes)}.",
+                where=folder,
+                remedy="Put each image directly into the folder of its class, or move it away.",
+            )
+    for label in classes:
+        others = [
+            path.name
+            for path in sorted((root / label).iterdir())
+            if path.is_file() and path.name[0] != "." and path.suffix.lower() not in SUFFIXES
+        ]
+        if others:
+            _log.warning("%d files of %s are not read, %s first: images end in %s.",
+                         len(others), label, others[0], ", ".join(SUFFIXES))  # fmt: skip
+
+
+def _read_subjects(file: Path) -> pd.DataFrame:
+    """Subject and group of each image, by its place below the folder of the data set."""
+    try:
+        table = pd.read_csv(file, dtype="string", skipinitialspace=True)
+        table = table.assign(group=table.get("group", table.subject))[["image", "subject", "group"]]
+    except (AttributeError, KeyError, OSError, ValueError) as error:
+        raise DataError(
+            "The file of the subjects cannot be read, or lacks the columns image and subject.",
+            where=file,
+            remedy="Write a CSV file with the header `image,subject`, and a line for each image "
+            "like `blast/001.png,patient7`.",
+        ) from error
+    if table.isna().any(axis=None) or table.image.duplicated().any():
+        bad = table.isna().any(axis=1) | table.image.duplicated()
+        raise DataError(
+            f"Line {int(bad.to_numpy().argmax()) + 2} has an empty entry, or names an image for "
+            "the second time.",
+            where=file,
+            remedy="Give each image one line, with its subject.",
+        )
+    return table.set_index("image")
+
+
+def _same_images(held: Sequence[str], named: Iterable[str], file: Path) -> None:
+    """Refuse a list of subjects that is not of the images that are there."""
+    for lacking, what, remedy in (
+        (set(held) - set(named), "has no line for", "Add their lines: every image needs one."),
+        (set(named) - set(held), "names, and nowhere is,",
+         "Write each image as `<class>/<file>`, as it is spelt on the disk."),
+    ):  # fmt: skip
+        if lacking:
+            count = f" ({len(lacking)} such images)" if len(lacking) > 1 else ""
+            raise DataError(
+                f"The file of the subjects {what} {min(lacking)!r}{count}.",
+                where=file,
+                remedy=remedy,
+            )
 
 
 def image_number(name: str) -> int | None:

@@ -23,7 +23,8 @@ from .activations import grad_cam, overlay
 from .architectures import ARCHITECTURES, build_network, inference_model
 from .backend import load_keras, package_versions
 from .cropping import BACKGROUND, crop_center
-from .errors import AlllibError, ImageError, ParameterError, RecordError, suggest
+from .errors import OWN_FILE, AlllibError, ImageError, ParameterError, RecordError, suggest
+from .extensions import is_own_layer
 from .feeding import predict_batches
 from .files import clear_errors, restore_folder, whole_file, workspace
 from .fitting import class_probabilities
@@ -362,7 +363,8 @@ def _check_record(run: dict, folder: Path) -> None:
             "parameters.scale": settings.get("scale") not in SCALES,
             "classes": len(set(classes)) != len(classes) or len(classes) < 2,
             "appearance": not _is_appearance(run["appearance"]),
-            "recipe_text": run["recipe_text"]["architecture"]["name"] not in ARCHITECTURES,
+            "recipe_text": run["recipe_text"]["architecture"]["name"] not in ARCHITECTURES
+            and not run.get("extensions"),  # the model of a reader's own network may be enough
         }
         run_warnings(run)
     except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
@@ -401,7 +403,9 @@ def _command(run: dict) -> str:
         "data": run["dataset"],
     }
     options = " ".join(f"--{key} {value}" for key, value in given.items() if value is not None)
-    return f"alllib train {run['recipe']} {options}"
+    files = "".join(f" --with {entry['file']}" for entry in run.get("extensions", []))
+    own = "" if run["recipe_text"]["source"] else ".toml"
+    return f"alllib{files} train {run['recipe']}{own} {options}"
 
 
 # Loading a model --------------------------------------------------------------------
@@ -413,8 +417,9 @@ def _load_model(file: Path, run: dict) -> keras.Model:
     _refuse_code(saved["config.json"], file)
     keras = load_keras()
     # Registers the layers that are ours.
-    entry = ARCHITECTURES[run["recipe_text"]["architecture"]["name"]]
-    import_module(f"{__package__}.architectures.{entry.module}")
+    entry = ARCHITECTURES.get(run["recipe_text"]["architecture"]["name"])
+    if entry and not entry.build:
+        import_module(f"{__package__}.architectures.{entry.module}")
     try:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
     except (AlllibError, MemoryError):
@@ -490,7 +495,8 @@ def _refuse_code(config: dict, file: Path) -> None:
                     f"The model holds {node['class_name']!r}, an object that may run code of "
                     "its own; it is not loaded.",
                     where=file,
-                    remedy="Use models that you trained here: `alllib train` makes them without.",
+                    remedy="Use models that you trained here: `alllib train` makes them without. "
+                    f"{OWN_FILE}",
                 )
         elif isinstance(node, list):
             waiting += node
@@ -500,7 +506,8 @@ def _is_known(node: dict) -> bool:
     name, registered = str(node["class_name"]), str(node.get("registered_name") or "")
     package = str(node.get("module") or "keras").split(".")[0]
     own = package == "keras" or (package == __package__ and registered.startswith("alllib>"))
-    return own and name not in UNSAFE and registered.split(">")[-1] not in UNSAFE
+    known = own or is_own_layer(registered)
+    return known and name not in UNSAFE and registered.split(">")[-1] not in UNSAFE
 
 
 def _damaged(file: Path, error: Exception) -> RecordError:

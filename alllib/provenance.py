@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["PACKAGE", "code_digest", "files_below", "git_commit", "import_closure",
+__all__ = ["PACKAGE", "bare_code", "code_digest", "files_below", "git_commit", "import_closure",
            "imported_names", "module_files"]  # fmt: skip
 
 PACKAGE = Path(__file__).resolve().parent
@@ -114,11 +114,11 @@ def code_digest(module: str) -> str:
         place = path.relative_to(PACKAGE)
         if place.suffix != ".py" or place.parts[0].removesuffix(".py") in ASIDE:
             continue
-        digest.update(f"{place}\n{_bare(path.read_text('utf-8'))}\n".encode())
+        digest.update(f"{place}\n{bare_code(path.read_text('utf-8'))}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _bare(text: str) -> str:
+def bare_code(text: str) -> str:
     """Syntax tree of a module as text, without docstrings."""
     tree = ast.parse(text)
     for node in ast.walk(tree):

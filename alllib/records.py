@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from .datasets import DATASETS
 from .errors import RecordError
 from .files import hash_json, locked, restore_folder, whole_folder, workspace, write_json
 
@@ -183,8 +184,9 @@ def list_records(folder: str | Path | None = None) -> list[Record]:
     """All finished records below a folder, sorted by id.
 
     Folders that a killed run left are skipped: their names start with a dot. A record that
-    is damaged or of another version is skipped too, with a warning that names it; what
-    reads it by itself (`read_record`) raises.
+    is damaged, of another version, or of a reader's data set that is not registered now is
+    skipped too, with a warning that names it; what reads it by itself (`read_record`) raises
+    where it is damaged.
 
     Parameters
     ----------
@@ -229,7 +231,24 @@ def _records_below(folder: Path) -> list[Record]:
         if path.name in ("benchmarks", "study") and not (path / "run.json").exists():
             continue  # figures of speed and of the study: no runs
         try:
-            found.append(read_record(path))
+            record = read_record(path)
+            _check_dataset(record)
         except RecordError as error:
             _log.warning("A run record is left out: %s", error)
+        else:
+            found.append(record)
     return found
+
+
+def _check_dataset(record: Record) -> None:
+    """Refuse a run on a reader's own images where the file that registers them is not loaded:
+    which class is positive, and what the data set is called, is not known then."""
+    if record.run["dataset"] in DATASETS:
+        return
+    files = [entry["file"] for entry in record.run.get("extensions", [])] or ["FILE.py"]
+    given = " ".join(f"--with {name}" for name in files)
+    raise RecordError(
+        f"It is of the data set {record.run['dataset']!r}, which is not known here.",
+        where=record.path,
+        remedy=f"Give the file that registers it: `alllib {given} ...`.",
+    )

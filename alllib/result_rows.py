@@ -84,6 +84,7 @@ def _row(pool: Pool, kind: str) -> dict:
     recipe, settings = run["recipe_text"], run["parameters"]
     protocol = run["protocol"]
     official = protocol == recipe["data"]["published_protocol"] and not pool.folds
+    official = official and bool(recipe["source"])  # a reader's own recipe has none
     runs = [record.run for record in pool.records]
     seconds = [sum(r.get("epoch_seconds", [r["seconds"]])) for r in runs]
     pictures = sum(r["pictures"] * r["epochs"] for r in runs)

@@ -29,6 +29,7 @@ from .datasets import data_fingerprint, get_dataset
 from .energy import EnergyMeter
 from .errors import RecipeError, RecordError, SplitError
 from .evaluation import score_predictions
+from .extensions import describe_extensions, own_code
 from .feeding import predict_batches
 from .files import hash_json, locked, restore_folder
 from .fitting import Resources, class_probabilities, few_steps, fit, policy
@@ -118,7 +119,7 @@ def train_recipe(
             "The split has no validation part to choose the checkpoint on.",
             remedy="Use a protocol with a validation part.",
         )
-    identity = {"parameters": _parameters(recipe, split, full)} | _origin()
+    identity = {"parameters": _parameters(recipe, split, full)} | _origin(recipe)
     named = run_id is not None
     run_id = run_id or _run_id(recipe, split, full, identity["parameters"])
     folder = state_folder(run_id)
@@ -214,11 +215,12 @@ def _continues(before: dict, now: dict, *, named: bool, what: str) -> bool:
     return named or not differs
 
 
-def _origin() -> dict[str, Any]:
+def _origin(recipe: Recipe) -> dict[str, Any]:
     """What a result depends on besides the parameters, as far as it shows."""
     device = describe_device()
+    code, own = code_digest("alllib.training"), own_code(recipe.architecture.name)
     return {
-        "code": code_digest("alllib.training"),
+        "code": hash_json([code, own])[:16] if own else code,
         "backend": device["backend"],
         "machine": {key: device[key] for key in ("device", "threads")},
         "versions": package_versions(),
@@ -288,6 +290,9 @@ def _train(
         "appearance": describe_appearance(split.part("train"), store),
         "peak_memory": peak_memory(),
     }
+    own = describe_extensions(recipe.architecture.name, split.certificate["dataset"])
+    if own:
+        run["extensions"] = own
     energy = meter.stop()
     if energy and state.sessions == 1:  # what an earlier session took is not known
         run["energy"] = energy

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..backend import load_keras
-from ..errors import RecipeError, suggest
+from ..errors import OWN_FILE, RecipeError, suggest
 
 if TYPE_CHECKING:
     import keras
@@ -25,12 +26,14 @@ class Architecture:
 
     `features` is the layer that ends the backbone, where ImageNet weights exist for one,
     and `scale` how its images were scaled, in the words of
-    `keras.applications.imagenet_utils.preprocess_input`.
+    `keras.applications.imagenet_utils.preprocess_input`. A network of a reader's own has no
+    module here but its `build` itself (`alllib.extensions`).
     """
 
     module: str
     features: str | None = None
     scale: str = "unit"
+    build: Callable[..., keras.Model] | None = None
 
 
 ARCHITECTURES = {
@@ -96,7 +99,7 @@ def build_network(
         )
     entry = _entry(recipe)
     load_keras()  # before the network's module does, so that a lacking backend is said clearly
-    build = import_module(f"{__name__}.{entry.module}").build
+    build = entry.build or import_module(f"{__name__}.{entry.module}").build
     settings = dict(wanted.settings) | _start(recipe, entry, weights, backbone)
     try:
         inspect.signature(build).bind(size, classes, **settings)
@@ -122,7 +125,7 @@ def _entry(recipe: Recipe) -> Architecture:
         raise RecipeError(
             f"There is no architecture {name!r}.",
             where=recipe.name,
-            remedy=suggest(name, ARCHITECTURES),
+            remedy=f"{suggest(name, ARCHITECTURES)} {OWN_FILE}",
         )
     return ARCHITECTURES[name]
 

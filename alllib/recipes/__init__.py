@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import re
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files as package_files
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,6 +19,7 @@ from .schema import (
     Choice,
     Recipe,
     Variant,
+    check_name,
     check_values,
     filled,
     parameter,
@@ -38,6 +41,10 @@ __all__ = [
 # Tables that a recipe which extends another takes over whole or not at all: half of the
 # figures of one network beside half of another's would belong to neither.
 WHOLE = ("published", "literature", "architecture", "variant")
+# What a reader's own recipe need not say, and takes from no other.
+UNSAID = {"source": "", "place": "", "published": {}, "literature": {}, "choice": [],
+          "variant": []}  # fmt: skip
+_OWN = re.compile(r"(?P<file>.+\.toml)(?:\.(?P<variant>[^./]+))?")
 # What a variant may change; a change of anything else would have no effect.
 CHANGEABLE = ("data", "images", "augmentation", "architecture", "training")
 
@@ -49,13 +56,14 @@ def list_recipes() -> list[str]:
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
-def load_recipe(name: str) -> Recipe:
+def load_recipe(name: str | Path) -> Recipe:
     """Recipe by name.
 
     Parameters
     ----------
-    name : str
-        Like `unnithan2021-2x2`, or with one of its variants `unnithan2021-2x2.adam`.
+    name : str or path-like
+        Like `unnithan2021-2x2`, or with one of its variants `unnithan2021-2x2.adam`; or a file
+        of your own, `mine.toml`, and one of its variants, `mine.toml.adam`.
 
     Returns
     -------
@@ -66,19 +74,28 @@ def load_recipe(name: str) -> Recipe:
     RecipeError
         When there is none of that name (the nearest is suggested), or its file is wrong.
     """
-    base, dot, variant = name.partition(".")
-    if base not in list_recipes():
-        raise RecipeError(f"There is no recipe {name!r}.", remedy=suggest(base, list_recipes()))
-    file = f"{base}.toml"
-    text = (package_files("alllib") / "recipes" / file).read_text("utf-8")
-    recipe = read_recipe(text, origin=file)
+    own = _OWN.fullmatch(str(name))
+    if own:
+        base, variant, file = Path(own["file"]).stem, own["variant"], own["file"]
+        recipe = read_recipe(_own_text(Path(file)), origin=file, own=True)
+    else:
+        base, _, variant = str(name).partition(".")
+        if base not in list_recipes():
+            raise RecipeError(
+                f"There is no recipe {name!r}.",
+                remedy=f"{suggest(base, list_recipes())} One of your own is given as a file: "
+                "`mine.toml`.",
+            )
+        file = f"{base}.toml"
+        text = (package_files("alllib") / "recipes" / file).read_text("utf-8")
+        recipe = read_recipe(text, origin=file)
     if recipe.name != base:
         raise RecipeError(
             f"The recipe calls itself {recipe.name!r}.",
             where=f"{file}: name",
             remedy="Give the file and the recipe one name: records are listed by it.",
         )
-    if not dot:
+    if not variant:
         return recipe
     known = {entry.name: entry for entry in recipe.variant}
     if variant not in known:
@@ -88,7 +105,25 @@ def load_recipe(name: str) -> Recipe:
     return change_recipe(recipe, variant, known[variant].changes)
 
 
-def read_recipe(text: str, *, origin: str = "recipe") -> Recipe:
+def _own_text(file: Path) -> str:
+    """Text of a reader's recipe, whose name must be its own: records are listed by it."""
+    if file.stem in list_recipes():
+        raise RecipeError(
+            f"A recipe {file.stem!r} comes with the package.", where=file,
+            remedy="Give yours, and its file, another name.",
+        )  # fmt: skip
+    check_name(file.stem, "a recipe", where=file)
+    try:
+        return file.expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"The recipe cannot be read ({getattr(error, 'strerror', None) or error}).",
+            where=file,
+            remedy="Check the spelling of the path; it must be a text file.",
+        ) from error
+
+
+def read_recipe(text: str, *, origin: str = "recipe", own: bool = False) -> Recipe:
     """Recipe from the text of a TOML file.
 
     Parameters
@@ -100,6 +135,9 @@ def read_recipe(text: str, *, origin: str = "recipe") -> Recipe:
         names anew.
     origin : str
         Name of the file, for messages.
+    own : bool
+        The recipe is a reader's: it need not name a source, and takes from the recipe that
+        it extends the settings alone, none of what was published or said of it.
 
     Returns
     -------
@@ -112,7 +150,7 @@ def read_recipe(text: str, *, origin: str = "recipe") -> Recipe:
         the wrong type or is out of range, or something named (data set, protocol,
         optimiser, parameter of a choice) does not exist here.
     """
-    tables = _tables(text, origin)
+    tables = _tables(text, origin, own=own)
     recipe = filled(Recipe, tables, f"{origin}: ")
     check_values(plain(recipe), tables, origin)
     return recipe
@@ -226,7 +264,7 @@ def split_by_recipe(
     )  # fmt: skip
 
 
-def _tables(text: str, origin: str) -> dict:
+def _tables(text: str, origin: str, *, own: bool) -> dict:
     """Tables of a recipe's text, with those of the recipe that it extends."""
     try:
         tables = tomllib.loads(text)
@@ -235,18 +273,18 @@ def _tables(text: str, origin: str) -> dict:
             f"The recipe is not valid TOML: {error}.", where=origin, remedy="Mend that place."
         ) from error
     if "extends" not in tables:
-        return tables
-    parent = _given(_parent(tables, f"{origin}: extends"))
+        return {**UNSAID, **tables} if own else tables
+    parent = _given(_parent(tables, f"{origin}: extends")) | (UNSAID if own else {})
     del tables["extends"]
-    merged, own = _merged(parent, tables), tables.get("choice", [])
-    if isinstance(own, list):  # what is none is refused where types are checked
-        told = [entry.get("parameter") for entry in own if isinstance(entry, dict)]
+    merged, said = _merged(parent, tables), tables.get("choice", [])
+    if isinstance(said, list):  # what is none is refused where types are checked
+        told = [entry.get("parameter") for entry in said if isinstance(entry, dict)]
         kept = [
             entry
             for entry in parent["choice"]
             if entry["parameter"] not in told and not _touched(entry, _leaves(tables))
         ]
-        merged["choice"] = kept + own
+        merged["choice"] = kept + said
     return merged
 
 

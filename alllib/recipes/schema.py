@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..datasets import DATASETS
-from ..errors import RecipeError, suggest
+from ..errors import OWN_FILE, RecipeError, suggest
 from ..files import hash_json
 from ..splits import PROTOCOLS
 
 # What the package can do where a recipe names a way of doing it. A recipe that asks for
 # anything else is refused when it is read, not after hours of training.
 KNOWN = {
-    "data.dataset": tuple(DATASETS),
+    "data.dataset": DATASETS,  # a reader may add to it
     "data.published_protocol": PROTOCOLS,
     "data.honest_protocol": PROTOCOLS,
     "data.order": ("shuffled", "listed"),
@@ -216,6 +217,22 @@ class Recipe:
         return hash_json(_evened(decides))
 
 
+def check_name(name: object, what: str, *, where: object = None) -> None:
+    """Refuse what cannot name a recipe, a data set or an architecture of a reader's own.
+
+    Raises
+    ------
+    RecipeError
+        When it is no short plain word: names become parts of file names.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,59}", name):
+        raise RecipeError(
+            f"{name!r} cannot be the name of {what}.",
+            where=where,
+            remedy="Use at most 60 letters, digits, '-' and '_'.",
+        )
+
+
 def plain(value: Any) -> Any:
     """Dataclasses and read-only mappings as dictionaries, tuples as lists."""
     if is_dataclass(value):
@@ -294,9 +311,10 @@ def check_values(whole: dict, given: dict, origin: str) -> None:
     for dotted, known in KNOWN.items():
         value = _present(whole, dotted, origin)
         if value not in known:
+            remedy = suggest(str(value), known)
             raise RecipeError(
                 f"{value!r} is not known.", where=f"{origin}: {dotted}",
-                remedy=suggest(str(value), known),
+                remedy=f"{remedy} {OWN_FILE}" if known is DATASETS else remedy,
             )  # fmt: skip
     _check_protocols(whole["data"], f"{origin}: data")
     kind = whole["augmentation"]["kind"]
