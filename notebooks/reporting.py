@@ -532,4 +532,4 @@ show_quiz("reporting")
 #   purposes the classifier helps.
 # - A model card and a guideline make a report complete. They do not make it good.
 #
-# **Next**: [do it yourself](../book/running.md).
+# **Next**: [your own images, your own network](your_own.ipynb).
