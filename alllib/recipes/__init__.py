@@ -44,7 +44,7 @@ WHOLE = ("published", "literature", "architecture", "variant")
 # What a reader's own recipe need not say, and takes from no other.
 UNSAID = {"source": "", "place": "", "published": {}, "literature": {}, "choice": [],
           "variant": []}  # fmt: skip
-_OWN = re.compile(r"(?P<file>.+\.toml)(?:\.(?P<variant>[^./]+))?")
+_OWN = re.compile(r"(?P<file>.+\.toml)(?:(?P<dot>\.)(?P<variant>[^./]*))?")
 # What a variant may change; a change of anything else would have no effect.
 CHANGEABLE = ("data", "images", "augmentation", "architecture", "training")
 
@@ -76,10 +76,11 @@ def load_recipe(name: str | Path) -> Recipe:
     """
     own = _OWN.fullmatch(str(name))
     if own:
-        base, variant, file = Path(own["file"]).stem, own["variant"], own["file"]
+        base, file = Path(own["file"]).stem, own["file"]
+        dot, variant = own["dot"], own["variant"]
         recipe = read_recipe(_own_text(Path(file)), origin=file, own=True)
     else:
-        base, _, variant = str(name).partition(".")
+        base, dot, variant = str(name).partition(".")
         if base not in list_recipes():
             raise RecipeError(
                 f"There is no recipe {name!r}.",
@@ -95,7 +96,7 @@ def load_recipe(name: str | Path) -> Recipe:
             where=f"{file}: name",
             remedy="Give the file and the recipe one name: records are listed by it.",
         )
-    if not variant:
+    if not dot:
         return recipe
     known = {entry.name: entry for entry in recipe.variant}
     if variant not in known:
