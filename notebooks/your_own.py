@@ -155,8 +155,8 @@ say(
 # %% [markdown]
 # ## What is checked
 #
-# The file is loaded whole or not at all, and a mistake is said with its place and a remedy. Three
-# mistakes, the first two in the file, the third in the list of subjects:
+# The file is loaded whole or not at all, and a mistake is said with its place and a remedy. Here are
+# mistakes in the file, and one in the list of subjects:
 
 # %%
 
