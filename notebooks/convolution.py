@@ -109,7 +109,7 @@ show(
 
 # %% [markdown]
 # The filter has $-1$ above and $1$ below: it answers where the image gets brighter from top to
-# bottom, and hardly where it is even: the rows of the map inside the nucleus are near zero. Filters that blur, sharpen or find edges have been made by hand
+# bottom, and hardly where it is even: the rows of the map inside the {term}`nucleus` are near zero. Filters that blur, sharpen or find edges have been made by hand
 # for decades; a convolutional network *learns* its filters {cite:p}`lecun1998gradient`.
 #
 # ## Try it
@@ -660,7 +660,7 @@ say(
 #
 # The transfer-learning paper goes further: {term}`receptive fields <receptive field>` ("local receipts" there) would make a
 # network "very robust for the distortion", and sub-sampling would avoid sensitivity under rotation.
-# (It also says that a CNN stores "temporal features". An image has no time; its features are *local*.)
+# (It also says that a {term}`CNN` stores "temporal {term}`features <feature>`". An image has no time; its features are *local*.)
 # Rotation can be measured at once.
 
 # %%
@@ -764,7 +764,7 @@ say(
 # %% [markdown]
 # The border of a field counts little, because few ways lead from there to the value: the *effective*
 # receptive field is smaller than the computed one {cite:p}`luo2016effective`. A field that covers the
-# {term}`nucleus` on paper may not do so in effect. [What each layer shows](layer_activations.ipynb) looks at
+# nucleus on paper may not do so in effect. [What each layer shows](layer_activations.ipynb) looks at
 # a trained network.
 
 # %% [markdown]

@@ -122,7 +122,7 @@ show(
 #
 # The {term}`gradient` $\nabla J(w)$ holds one slope per weight and points uphill. {term}`Gradient
 # descent` goes the other way. The {term}`step` is the gradient times the {term}`learning rate`
-# $\eta$, so it is long where the slope is steep. The slopes of our loss follow from the chain rule:
+# $\eta$, so it is long where the slope is steep. The slopes of our loss follow from the {term}`chain rule`:
 # the square brings down the factor $2$ and the bracket, and the bracket's own slope is 1 by $w_0$ and
 # $x_i$ by $w_1$.
 #
@@ -724,8 +724,8 @@ show(
 
 # %% [markdown]
 # Beside it, what was seen: the training loss of the recorded runs of this book that used the split
-# of their source. Their loss is the cross-entropy, the mean of $-\ln p$ over the images, where $p$
-# is the probability that the network gave the right class ({term}`cross-entropy`). The level line is
+# of their source. Their loss is the {term}`cross-entropy`, the mean of $-\ln p$ over the images, where $p$
+# is the probability that the network gave the right class (cross-entropy). The level line is
 # the loss of a network that knows nothing but how common the classes are: it gives each class its
 # share $q$ as probability, and so has the loss $-\sum q \ln q$. Networks, input sizes and numbers of steps differ, so this is no test of optimisers;
 # it shows whether a training had got anywhere when it ended.

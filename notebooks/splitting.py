@@ -81,7 +81,7 @@ style(
 #
 # A split {term}`leaks <leakage>` when the same thing stands on both sides. Each split comes with a
 # {term}`certificate`, a table of counts that is made together with it. It says what stands on both sides:
-# *identical images*, *fields* of view (one photograph that several cells were cut from), *subjects*, and
+# *identical images*, *fields* of view (one photograph that several cells were cut from), *{term}`subjects <subject>`*, and
 # *groups* of subjects. *Values in both* is how many different ones that are; the last column is the share
 # of the images of the second part that belong to one of them.
 
@@ -125,9 +125,9 @@ say(
 # %% [markdown]
 # ## A split by subject group
 #
-# {term}`Subjects <subject>` are dealt out whole, so that class shares come out as equal as possible
+# Subjects are dealt out whole, so that class shares come out as equal as possible
 # (`StratifiedGroupKFold` of scikit-learn). Subjects that share cells under different names
-# count as one *group*. The people are dealt into as many equal folds as `folds` says: one fold is the test
+# count as one *group*. The people are dealt into as many equal {term}`folds <fold>` as `folds` says: one fold is the test
 # part, one the validation part, which may choose, and the rest is trained on.
 
 # %%
@@ -163,7 +163,7 @@ for fold in range(folds):
     splits[f"by group, fold {fold + 1}"] = part
 
 # %% [markdown]
-# Each {term}`fold` serves as the test part once, so every image is scored once by a forest that has
+# Each fold serves as the test part once, so every image is scored once by a forest that has
 # not seen its group.
 
 # %%
@@ -217,7 +217,7 @@ say(
 # ## The certificate
 #
 # Each split carries a certificate: what the parts hold, what crosses them, and a hash of who
-# is where: a fingerprint that changes as soon as one image changes its part. Training refuses data without one, or with one that was made for other data.
+# is where: a {term}`fingerprint` that changes as soon as one image changes its part. Training refuses data without one, or with one that was made for other data.
 
 # %%
 signed = ("dataset", "protocol", "settings", "data", "hash")

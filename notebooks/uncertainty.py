@@ -57,9 +57,9 @@ from alllib.tables import interval, style
 # ## The example
 #
 # The forest on nineteen numbers, each image scored once by a forest that has not seen its subject
-# group: one person, or several subject names that share cells (see [splitting](splitting.ipynb)), so
+# group: one person, or several {term}`subject` names that share cells (see [splitting](splitting.ipynb)), so
 # that there are fewer groups than subjects. Its predictions on the real images are kept with the book;
-# the same code runs here on the images at hand. The predictions of all folds are put together, *pooled*,
+# the same code runs here on the images at hand. The predictions of all {term}`folds <fold>` are put together, *pooled*,
 # so that each image is scored once.
 
 # %%
@@ -153,7 +153,7 @@ say(
 # %% [markdown]
 # ## Accuracy per subject
 #
-# One accuracy hides who is served badly. Each mark is one {term}`subject`; its interval says how well the
+# One accuracy hides who is served badly. Each mark is one subject; its interval says how well the
 # accuracy on *this* subject is known, nothing of the next one. Subjects are counted here, not groups.
 
 # %%
@@ -188,7 +188,7 @@ say(
 # %% [markdown]
 # ## How few people there are
 #
-# The official list of the images says how many subjects stand behind each {term}`fold`; no image is needed
+# The official list of the images says how many subjects stand behind each fold; no image is needed
 # for that.
 
 # %%
@@ -226,7 +226,7 @@ say(
 # procedures are tried:
 #
 # - **percentiles of the group bootstrap**, as above;
-# - **bootstrap, corrected for bias and acceleration**: the same draws, but the two limits are moved where
+# - **bootstrap, corrected for {term}`bias` and acceleration**: the same draws, but the two limits are moved where
 #   the draws lie to one side of the value, or scatter more on one side of it;
 # - **t interval of the log odds**: the accuracy $a$ is turned into $\ln \frac{a}{1 - a}$, so that no limit
 #   falls below 0 or above 1. From the differences between groups comes the spread, by a straight-line
@@ -422,7 +422,7 @@ say(
 # Does a probability of four fifths come true four times in five? The *confidence* of an answer is the probability
 # of the class that was chosen. Images of like confidence are put into one bin, and the *reliability curve*
 # shows the share of right answers in each bin by its mean confidence. Above the diagonal a system is
-# right more often than it says, below it is too sure of itself. The *expected calibration error* is
+# right more often than it says, below it is too sure of itself. The *expected {term}`calibration` error* is
 # the mean distance of the two, each bin counted by its images.
 #
 # One number, the *{term}`temperature`* $T$, makes all probabilities less sure ($T > 1$) or more sure
