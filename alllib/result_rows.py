@@ -42,11 +42,14 @@ def pooled_rows(records: Iterable[Record]) -> list[dict]:
     -------
     list of dict
         `kind`: `network` (one row for each recipe, data set and protocol), `cross-validation`
-        (more of the same, where all folds were tested) or `baseline` (classifiers without a
-        network), and the keys of `network_rows`; what does not apply is None.
+        (where all folds were tested, unless that is the row of the network) or `baseline`
+        (classifiers without a network), and the keys of `network_rows`; what does not apply is None.
     """
     records = list(records)
-    return [*network_rows(choose_pools(records)), *fold_rows(records), *baseline_rows()]
+    networks = network_rows(choose_pools(records))
+    shown = {tuple(row["runs"]) for row in networks}
+    whole = [row for row in fold_rows(records) if tuple(row["runs"]) not in shown]
+    return [*networks, *whole, *baseline_rows()]
 
 
 def network_rows(pools: Iterable[Pool], *, kind: str = "network") -> list[dict]:

@@ -17,7 +17,12 @@ FREQUENT = {
 # Phrases in which the word is not the term.
 OTHER_SENSES: dict[str, tuple[str, ...]] = {
     # an assumption, and a distortion; not the number that a unit adds
-    "bias": ("inductive bias", "free of bias", "right of many biases"),
+    "bias": (
+        "corrected for bias and acceleration",
+        "inductive bias",
+        "free of bias",
+        "right of many biases",
+    ),
     # of a disk, on a cluster
     "claim": ("volume claim",),
     # the systems of haematology, not the task

@@ -142,7 +142,11 @@ def test_folds_are_rows_of_their_own_kind(place):
     assert row["metrics"]["accuracy"]["value"] == pytest.approx(
         np.mean([run.run["metrics"]["metrics"]["accuracy"]["value"] for run in runs])
     )
-    assert [r["kind"] for r in pooled_rows(runs)] == ["network", "cross-validation"]
+    # Alone they are the row of the network; beside more seeds of one fold they are a second.
+    assert [r["kind"] for r in pooled_rows(runs)] == ["network"]
+    seeds = [write_run(f"s{seed}", answers(1), total=72, seed=seed) for seed in (1, 2)]
+    recorded = [replace(run, recorded=True) for run in (*runs, *seeds)]
+    assert [r["kind"] for r in pooled_rows(recorded)] == ["network", "cross-validation"]
     assert pooled_table([row]).loc[0, "split"].endswith("all folds")
 
 
@@ -354,7 +358,7 @@ def test_recorded_rows_say_everything(recorded):
         assert np.sum(row["confusion"]) == row["scored_images"] * max(
             1, len(row["runs"]) and len(row["seeds"])
         )
-        assert len(row["date"]) == 10 and row["commit"] and row["images"] in (7569, 3256)
+        assert len(row["date"]) == 10 and row["commit"] and row["images"] in (7569, 3256, 7108)
 
 
 def test_recorded_networks_have_one_row_each_with_all_seeds(recorded):
@@ -370,6 +374,8 @@ def test_recorded_networks_have_one_row_each_with_all_seeds(recorded):
         for run in row["runs"]:
             assert any(record.run["id"] == run for record in records)
     whole = [row for row in rows if row["kind"] == "cross-validation"]
+    runs = [tuple(row["runs"]) for row in rows if row["runs"]]
+    assert len(runs) == len(set(runs)), "a row is there twice"
     assert ("unnithan2021-2x2", 7569) in {(row["recipe"], row["scored_images"]) for row in whole}
 
 
@@ -380,10 +386,13 @@ def test_recorded_values_are_means_of_their_predictions(recorded):
         if row["kind"] != "network":
             continue
         found = []
-        for run in row["runs"]:
-            names = [name for name in tables[run] if name.startswith("p_")]
-            said = tables[run][names].idxmax(axis=1).str.removeprefix("p_")
-            found.append(sk.accuracy_score(tables[run].label, said))
+        # Folds score images together, seeds one after the other.
+        together = [row["runs"]] if row["folds"] else [[run] for run in row["runs"]]
+        for runs in together:
+            table = pd.concat([tables[run] for run in runs])
+            names = [name for name in table if name.startswith("p_")]
+            said = table[names].idxmax(axis=1).str.removeprefix("p_")
+            found.append(sk.accuracy_score(table.label, said))
         assert row["metrics"]["accuracy"]["value"] == pytest.approx(np.mean(found)), row["runs"]
 
 
