@@ -43,7 +43,8 @@ def pooled_rows(records: Iterable[Record]) -> list[dict]:
     list of dict
         `kind`: `network` (one row for each recipe, data set and protocol), `cross-validation`
         (where all folds were tested, unless that is the row of the network) or `baseline`
-        (classifiers without a network), and the keys of `network_rows`; what does not apply is None.
+        (classifiers without a network), and the keys of `network_rows`; what does not apply is
+        None.
     """
     records = list(records)
     networks = network_rows(choose_pools(records))
