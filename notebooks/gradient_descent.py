@@ -725,7 +725,7 @@ show(
 # %% [markdown]
 # Beside it, what was seen: the training loss of the recorded runs of this book that used the split
 # of their source. Their loss is the {term}`cross-entropy`, the mean of $-\ln p$ over the images, where $p$
-# is the probability that the network gave the right class (cross-entropy). The level line is
+# is the probability that the network gave the right class. The level line is
 # the loss of a network that knows nothing but how common the classes are: it gives each class its
 # share $q$ as probability, and so has the loss $-\sum q \ln q$. Networks, input sizes and numbers of steps differ, so this is no test of optimisers;
 # it shows whether a training had got anywhere when it ended.

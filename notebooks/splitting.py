@@ -217,7 +217,8 @@ say(
 # ## The certificate
 #
 # Each split carries a certificate: what the parts hold, what crosses them, and a hash of who
-# is where: a {term}`fingerprint` that changes as soon as one image changes its part. Training refuses data without one, or with one that was made for other data.
+# is where: a number that changes as soon as one image changes its part. Training refuses data
+# without one, or with one that was made for other data.
 
 # %%
 signed = ("dataset", "protocol", "settings", "data", "hash")
