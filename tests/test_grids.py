@@ -230,7 +230,7 @@ def asked(monkeypatch):
     empty = pd.DataFrame()
     empty.attrs["dataset"] = "cnmc2019"
     monkeypatch.setattr("alllib.downloads.prepare_data", prepare)
-    monkeypatch.setattr("alllib.datasets.load_cells", lambda _: empty)
+    monkeypatch.setattr("alllib.datasets.load_cells", lambda *_: empty)
     monkeypatch.setattr("alllib.training.check_classes", lambda *_: None)
     monkeypatch.setattr("alllib.recipes.split_by_recipe", split)
     monkeypatch.setattr("alllib.training.train_recipe", train)
