@@ -404,7 +404,7 @@ def _command(run: dict) -> str:
     }
     options = " ".join(f"--{key} {value}" for key, value in given.items() if value is not None)
     files = "".join(f" --with {entry['file']}" for entry in run.get("extensions", []))
-    own = "" if run["recipe_text"]["source"] else ".toml"
+    own = ".toml" if run["recipe_text"].get("source") == "" else ""
     return f"alllib{files} train {run['recipe']}{own} {options}"
 
 

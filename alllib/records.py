@@ -243,12 +243,12 @@ def _records_below(folder: Path) -> list[Record]:
 def _check_dataset(record: Record) -> None:
     """Refuse a run on a reader's own images where the file that registers them is not loaded:
     which class is positive, and what the data set is called, is not known then."""
-    if record.run["dataset"] in DATASETS:
+    name = record.run["dataset"]
+    files = [e["file"] for e in record.run.get("extensions", ()) if name in e["datasets"]]
+    if name in DATASETS or not files:
         return
-    files = [entry["file"] for entry in record.run.get("extensions", [])] or ["FILE.py"]
-    given = " ".join(f"--with {name}" for name in files)
     raise RecordError(
-        f"It is of the data set {record.run['dataset']!r}, which is not known here.",
+        f"It is of the data set {name!r}, which is not known here.",
         where=record.path,
-        remedy=f"Give the file that registers it: `alllib {given} ...`.",
+        remedy=f"Give the file that registers it: `alllib --with {files[0]} ...`.",
     )

@@ -395,10 +395,12 @@ say(
         if low > high
         else ""
     )
-    + "; [pairs](split_effect.ipynb) compare better."
+    + "."
 )
 
 # %% [markdown]
+# [Pairs](split_effect.ipynb) of images that both trainings scored compare better.
+#
 # ## The record
 #
 # Each training leaves a {term}`record`. It names your file with a digest of its code, so that a network
