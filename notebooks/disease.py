@@ -512,7 +512,7 @@ style(
 
 # %% [markdown]
 # Two of the rows need a word. A test is tried on a *{term}`spectrum`* of people {cite:p}`ransohoff1978spectrum`.
-# Where the ill are clearly ill and the others healthy, any test shines; in a clinic there are children
+# Where the ill are plainly ill and the others healthy, any test shines; in a clinic there are children
 # with infections, with other leukemias, and after chemotherapy. The images here hold two kinds of
 # people and cells that somebody chose. And a network with two answers gives one of the two: shown a
 # myeloblast it says ALL or HEM, often with a high probability.

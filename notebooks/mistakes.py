@@ -344,7 +344,7 @@ say(
 # What the report calls its test set accompanied the training {cite:p}`mir2019report`; in the
 # public code behind the sheet, the row called test equals a validation row
 # {cite:p}`ball2023densenet`. To set a validation score beside a test score is no fair comparison:
-# the two parts show different people, and one part may simply hold the easier ones. So the two
+# the two parts show different people, and one part may hold the easier ones. So the two
 # parts of a network change places.
 
 # %%
